@@ -1,0 +1,372 @@
+// Package record holds what the decoders say to the outside: one record per
+// connection, handshake, frame, message, close, finding and run.
+//
+// One registry of their fields (Fields) serves JSON Lines, tables, filters and
+// checks, so that a name means the same everywhere. docs/output.md lists it.
+package record
+
+import (
+	"net/netip"
+
+	"framescope/decode/finding"
+	"framescope/decode/websocket"
+)
+
+// Schema is the version of the records: a minor adds fields, a major breaks.
+const Schema = "1.0"
+
+// A Type is a kind of record.
+type Type uint8
+
+// The types of records, in the order in which they describe a connection.
+const (
+	TypeConn Type = iota
+	TypeHTTP
+	TypeHandshake
+	TypeFrame
+	TypeMessage
+	TypeClose
+	TypePacket
+	TypeFinding
+	TypeSummary
+	types
+)
+
+var typeNames = [types]string{
+	"conn", "http", "ws_handshake", "ws_frame", "ws_message", "ws_close", "packet", "finding", "summary",
+}
+
+// String returns the type's name in records, such as "ws_frame".
+func (t Type) String() string { return typeNames[t] }
+
+// A Set is a set of types. The zero Set is empty.
+type Set uint32
+
+// Of returns the set of the given types.
+func Of(ts ...Type) (s Set) {
+	for _, t := range ts {
+		s |= 1 << t
+	}
+	return s
+}
+
+// Has reports whether t is in s.
+func (s Set) Has(t Type) bool { return s&(1<<t) != 0 }
+
+// A Direction is the side that sent something.
+type Direction uint8
+
+// The directions. None is for what has no direction, or an unknown one.
+const (
+	None Direction = iota
+	Client
+	Server
+)
+
+// String returns "client", "server" or "".
+func (d Direction) String() string {
+	return [...]string{"", "client", "server"}[d]
+}
+
+// A Conn is the connection that records belong to. It does not change once a
+// record of it has been given out.
+type Conn struct {
+	// ID counts connections over the run, from 1; it is written C1, C2, ...
+	ID int64
+	// File is the capture that the connection was found in.
+	File string
+	// Source is the side that opened the connection, Destination the other.
+	Source, Destination netip.AddrPort
+	// Start is when its first packet was captured, in nanoseconds since 1970
+	// UTC.
+	Start int64
+
+	prefix []byte // JSON that all records of the connection share
+}
+
+// Head is what all records share. A record and the bytes it refers to are
+// valid until the call that handed it out returns.
+type Head struct {
+	// Time is when the record's first packet was captured, in nanoseconds
+	// since 1970 UTC.
+	Time int64
+	// File is the capture's name as it was given.
+	File string
+	// Conn is nil for what belongs to no connection.
+	Conn *Conn
+	// Direction is the side that sent what the record describes.
+	Direction Direction
+	// First and Last are the packets that brought its first and its last byte,
+	// numbered from 1 in the file; zero when there are none.
+	First, Last int64
+}
+
+// Shared returns h itself: every record embeds a Head.
+func (h *Head) Shared() *Head { return h }
+
+// A Record is one of *ConnEnd, *HTTP, *Handshake, *Frame, *Message, *Close,
+// *Packet, *Finding and *Summary.
+type Record interface {
+	Type() Type
+	Shared() *Head
+}
+
+// Traffic counts what one direction of a connection carried.
+type Traffic struct {
+	// Packets counts packets, Bytes their payload bytes on the wire,
+	// retransmissions included.
+	Packets, Bytes int64
+	// Stream counts the distinct stream bytes that were captured.
+	Stream int64
+	// Missing counts stream bytes that were sent but are not in the capture.
+	Missing int64
+	// Retransmitted counts payload bytes that had been seen before, OutOfOrder
+	// the segments that came late.
+	Retransmitted, OutOfOrder int64
+	// Conflicts counts bytes that were sent twice with different content.
+	Conflicts int64
+}
+
+// A ConnEnd ("conn") describes one TCP connection when it is over.
+type ConnEnd struct {
+	Head
+	// CommunityID is the flow hash of version 1 of the Community ID
+	// specification, such as "1:LQU9qZlK+B5F3KDmev6m5PMibrg=".
+	CommunityID string
+	// Protocol is what the connection carried: "websocket", "http", "tls",
+	// "http2", or "" when nothing is known.
+	Protocol string
+	// Duration is the time from the first to the last packet in nanoseconds.
+	Duration int64
+	// End is how it ended: "fin", "rst", "open" when the capture ended first,
+	// "refused", "unanswered", "reused" when a new connection took its ports,
+	// "evicted" when its memory was needed.
+	End string
+	// EndedBy is the side that sent the first FIN or RST.
+	EndedBy Direction
+	// Midstream is set when the connection had begun before the capture.
+	Midstream bool
+	// Client and Server are what each side sent.
+	Client, Server Traffic
+	// Messages counts WebSocket messages, Undecoded the bytes of WebSocket
+	// directions that could not be put into frames.
+	Messages, Undecoded int64
+}
+
+// Pair is a header field or a parameter. Value has secrets replaced.
+type Pair struct{ Name, Value string }
+
+// A Request is the head of an HTTP request.
+type Request struct {
+	Method, Target, Version string
+	Headers                 []Pair
+}
+
+// A Response is the head of an HTTP response and the beginning of its body.
+type Response struct {
+	Status  int // 0: no response was seen
+	Reason  string
+	Version string
+	Headers []Pair
+	// Body is the first bytes of the body, as text; at most 1024.
+	Body string
+}
+
+// An HTTP ("http") is a request and its response that are no WebSocket
+// handshake. The response may be missing.
+type HTTP struct {
+	Head
+	Request  Request
+	Response Response
+	// Duration is the time from the request to the response's head in
+	// nanoseconds; -1 when one of them was not seen.
+	Duration int64
+}
+
+// A Tri is a bool that may be unknown.
+type Tri uint8
+
+// The values of a Tri.
+const (
+	Unknown Tri = iota
+	Yes
+	No
+)
+
+// A Handshake ("ws_handshake") is a request to open a WebSocket and what came
+// back.
+type Handshake struct {
+	Head
+	Request  Request
+	Response Response
+	// OK says that frames may follow: the answer is 101 and both sides did what
+	// RFC 6455 section 4 demands. AcceptOK is Unknown when the request or the
+	// Sec-WebSocket-Accept field was not seen.
+	OK, AcceptOK Tri
+	// URL is what was asked for, such as "ws://chat.example/room".
+	URL string
+	// Subprotocol is the one that the server chose.
+	Subprotocol string
+	// Extensions are the names of the extensions that the server chose, and
+	// ExtensionParams their whole text.
+	Extensions      []string
+	ExtensionParams string
+	// Duration is the time from the request to the end of the response's head
+	// in nanoseconds; -1 when one of them was not seen.
+	Duration int64
+	Issues   finding.Set
+}
+
+// A Frame ("ws_frame") is one WebSocket frame.
+type Frame struct {
+	Head
+	Header websocket.Header
+	// Off is the offset of the header in the direction's stream, in bytes
+	// from 0 at the first byte after the SYN, or at the first byte captured.
+	Off int64
+	// Captured counts the payload bytes that are in the capture. It is less
+	// than Header.Length where bytes are missing or the stream ended first.
+	Captured int64
+	// Ended says that the stream ended inside the frame.
+	Ended bool
+	// Subflow is the MPTCP subflow that carried the frame's header, 0 when the
+	// connection has only one.
+	Subflow int32
+	// Payload is the beginning of what the frame says, unmasked and inflated;
+	// Text says that it is valid UTF-8 text. More says that there is more.
+	Payload    []byte
+	Text, More bool
+	// RTT is the time from the ping that a pong answers, in nanoseconds; -1
+	// when the frame is no pong or answers none.
+	RTT    int64
+	Issues finding.Set
+}
+
+// A Message ("ws_message") is one data message: a frame with FIN, or fragments
+// up to one.
+type Message struct {
+	Head
+	Opcode websocket.Opcode
+	// Bytes is the length of the message, inflated; Wire that of its frames'
+	// payloads. Bytes is -1 when a compressed message could not be inflated.
+	Bytes, Wire int64
+	// Frames counts its frames.
+	Frames int64
+	// Compressed says that permessage-deflate applied to it.
+	Compressed bool
+	// Complete says that Payload and SHA256 stand for the whole message. It is
+	// false when bytes are missing, when inflating failed, or a limit was met;
+	// then Cause says which.
+	Complete bool
+	Cause    string
+	// SHA256 is the digest of the message, nil when it was not asked for or
+	// the message is not complete.
+	SHA256 []byte
+	// Payload is the message, or its beginning when More is set. Text says that
+	// it is valid UTF-8 text.
+	Payload    []byte
+	Text, More bool
+	Issues     finding.Set
+}
+
+// A Close ("ws_close") is a close frame, or the end of a session without one.
+type Close struct {
+	Head
+	// Code is the status code: 1005 for a close frame without one, 1006 when
+	// the session ended without a close frame. Malformed is set when the frame
+	// holds a single byte, or was cut off: then there is no code.
+	Code      uint16
+	Malformed bool
+	Reason    string
+	// Clean says that both sides sent a close frame.
+	Clean bool
+	// EndedBy is the side that sent the first close frame or, without one, the
+	// first FIN or RST.
+	EndedBy Direction
+	Issues  finding.Set
+}
+
+// A Packet ("packet") is one captured packet.
+type Packet struct {
+	Head
+	// Length is its length on the wire, Captured what the file holds of it.
+	Length, Captured int64
+	// Link is the name of its link type, such as "ethernet".
+	Link string
+	// Protocol is the innermost that was read: "tcp", "udp", "arp", ...
+	Protocol            string
+	Source, Destination netip.AddrPort
+	// Flags are the TCP flags as letters, such as "SYN,ACK".
+	Flags    string
+	Seq, Ack uint32
+	// Payload counts the transport's payload bytes on the wire.
+	Payload int64
+	// Problem says why the packet could not be read, "" when it could.
+	Problem string
+}
+
+// Evidence is what a finding rests on.
+type Evidence struct {
+	// Packet is the number of a packet, 0 for none; Off a stream offset, -1 for
+	// none.
+	Packet, Off int64
+	// Text says what was found and what was expected there.
+	Text string
+}
+
+// A Finding ("finding") says what is wrong, why, and what would mend it.
+type Finding struct {
+	Head
+	ID       finding.ID
+	Evidence []Evidence
+}
+
+// A Skip counts packets or bytes that could not be decoded, by cause.
+type Skip struct {
+	Cause          string
+	Packets, Bytes int64
+}
+
+// A Summary ("summary") counts what one file, or a whole run, held.
+type Summary struct {
+	Head
+	Packets, Bytes          int64
+	Connections             int64
+	Sessions                int64 // WebSocket sessions: a handshake with 101, or frames
+	Failed                  int64 // handshakes that did not open a session
+	Frames, Messages        int64
+	Missing, Undecoded      int64
+	Evicted                 int64 // connections forgotten for want of memory
+	Truncated               bool
+	First, Last             int64 // time of the first and the last packet
+	Errors, Warnings, Notes int64
+	// Skipped lists what could not be decoded, the most frequent first.
+	Skipped []Skip
+}
+
+// Type returns TypeConn.
+func (*ConnEnd) Type() Type { return TypeConn }
+
+// Type returns TypeHTTP.
+func (*HTTP) Type() Type { return TypeHTTP }
+
+// Type returns TypeHandshake.
+func (*Handshake) Type() Type { return TypeHandshake }
+
+// Type returns TypeFrame.
+func (*Frame) Type() Type { return TypeFrame }
+
+// Type returns TypeMessage.
+func (*Message) Type() Type { return TypeMessage }
+
+// Type returns TypeClose.
+func (*Close) Type() Type { return TypeClose }
+
+// Type returns TypePacket.
+func (*Packet) Type() Type { return TypePacket }
+
+// Type returns TypeFinding.
+func (*Finding) Type() Type { return TypeFinding }
+
+// Type returns TypeSummary.
+func (*Summary) Type() Type { return TypeSummary }

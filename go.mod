@@ -1,0 +1,3 @@
+module framescope
+
+go 1.26
