@@ -36,11 +36,52 @@ var typeNames = [types]string{
 	"conn", "http", "ws_handshake", "ws_frame", "ws_message", "ws_close", "packet", "finding", "summary",
 }
 
+// Types is how many types there are: they are numbered from 0 to Types-1.
+const Types = int(types)
+
 // String returns the type's name in records, such as "ws_frame".
-func (t Type) String() string { return typeNames[t] }
+func (t Type) String() string {
+	if t < types {
+		return typeNames[t]
+	}
+	return ""
+}
+
+var typeDocs = [types]string{
+	"One TCP connection, when it is over.",
+	"A request and its response that are no WebSocket handshake.",
+	"A request to open a WebSocket, and what came back.",
+	"One WebSocket frame.",
+	"One data message: a frame with FIN, or fragments up to one. Control frames are no messages.",
+	"A close frame, or the end of a session without one: then the code is 1006 and there is no direction.",
+	"One captured packet.",
+	"Something that is wrong or worth knowing, its cause, and what mends it.",
+	"What one file held, or the whole run where there is no file.",
+}
+
+// Doc returns what a record of the type stands for, in one or two sentences.
+func (t Type) Doc() string {
+	if t < types {
+		return typeDocs[t]
+	}
+	return ""
+}
+
+// ParseType returns the type that is named s, or false when there is none.
+func ParseType(s string) (Type, bool) {
+	for t, name := range typeNames {
+		if name == s {
+			return Type(t), true
+		}
+	}
+	return 0, false
+}
 
 // A Set is a set of types. The zero Set is empty.
 type Set uint32
+
+// All is the set of all types.
+const All Set = 1<<types - 1
 
 // Of returns the set of the given types.
 func Of(ts ...Type) (s Set) {
@@ -65,7 +106,13 @@ const (
 
 // String returns "client", "server" or "".
 func (d Direction) String() string {
-	return [...]string{"", "client", "server"}[d]
+	switch d {
+	case Client:
+		return "client"
+	case Server:
+		return "server"
+	}
+	return ""
 }
 
 // A Conn is the connection that records belong to. It does not change once a
@@ -80,8 +127,46 @@ type Conn struct {
 	// Start is when its first packet was captured, in nanoseconds since 1970
 	// UTC.
 	Start int64
+	// CommunityID is the flow hash of version 1 of the Community ID
+	// specification, such as "1:LQU9qZlK+B5F3KDmev6m5PMibrg=". Prepare sets it.
+	CommunityID string
 
 	prefix []byte // JSON that all records of the connection share
+	peers  string // both addresses as a person reads them
+}
+
+// Prepare works out once what the records of c share: its CommunityID, the
+// beginning of their JSON, its addresses as text. Whoever makes a Conn calls it
+// before the first record of c is given out, after all other fields are set.
+// Without it everything works, but each record takes longer.
+func (c *Conn) Prepare() {
+	if c.CommunityID == "" {
+		c.CommunityID = CommunityID(TCP, c.Source, c.Destination)
+	}
+	c.prefix = appendOrigin(nil, c.File, c.ID)
+	c.peers = c.text()
+}
+
+// Peers returns the addresses of c as "10.0.0.7:51882 > 10.0.0.2:8765".
+func (c *Conn) Peers() string {
+	if c.peers != "" {
+		return c.peers
+	}
+	return c.text()
+}
+
+func (c *Conn) text() string {
+	var buf [128]byte
+	b := appendPeer(buf[:0], c.Source)
+	b = append(b, " > "...)
+	return string(appendPeer(b, c.Destination))
+}
+
+func appendPeer(b []byte, a netip.AddrPort) []byte {
+	if !a.Addr().IsValid() {
+		return append(b, '?')
+	}
+	return netip.AddrPortFrom(a.Addr().Unmap(), a.Port()).AppendTo(b)
 }
 
 // Head is what all records share. A record and the bytes it refers to are
@@ -153,13 +238,15 @@ type ConnEnd struct {
 	Messages, Undecoded int64
 }
 
-// Pair is a header field or a parameter. Value has secrets replaced.
+// A Pair is a header field. Value has secrets replaced.
 type Pair struct{ Name, Value string }
 
 // A Request is the head of an HTTP request.
 type Request struct {
+	// Method is empty when no request was seen. Version is "1.1" or "1.0".
 	Method, Target, Version string
-	Headers                 []Pair
+	// Headers are in the order on the wire, names as they were written.
+	Headers []Pair
 }
 
 // A Response is the head of an HTTP response and the beginning of its body.
@@ -229,6 +316,9 @@ type Frame struct {
 	Captured int64
 	// Ended says that the stream ended inside the frame.
 	Ended bool
+	// Inflated is how many bytes the payload inflated to, 0 when it is not
+	// compressed or could not be inflated.
+	Inflated int64
 	// Subflow is the MPTCP subflow that carried the frame's header, 0 when the
 	// connection has only one.
 	Subflow int32
@@ -237,7 +327,7 @@ type Frame struct {
 	Payload    []byte
 	Text, More bool
 	// RTT is the time from the ping that a pong answers, in nanoseconds; -1
-	// when the frame is no pong or answers none.
+	// when it answers none. It means nothing in other frames.
 	RTT    int64
 	Issues finding.Set
 }
@@ -327,7 +417,8 @@ type Skip struct {
 	Packets, Bytes int64
 }
 
-// A Summary ("summary") counts what one file, or a whole run, held.
+// A Summary ("summary") counts what one file held, or a whole run if File is
+// empty.
 type Summary struct {
 	Head
 	Packets, Bytes          int64

@@ -1,0 +1,37 @@
+# make check: what a change must pass. make bench, make fuzz, make man: see below.
+GO      ?= go
+VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo devel)
+export CGO_ENABLED = 0
+
+build:
+	$(GO) build -trimpath -ldflags "-s -w -X main.version=$(VERSION)" -o framescope ./cmd/framescope
+
+check:
+	@test -z "$$(gofmt -l cmd capture decode)" || { gofmt -l cmd capture decode; echo "gofmt -w these"; exit 1; }
+	$(GO) vet ./...
+	$(GO) test ./...
+	GOOS=darwin GOARCH=arm64 $(GO) vet ./...
+	GOOS=windows GOARCH=amd64 $(GO) vet ./...
+
+# Benchmarks of every package; compare two runs with benchstat.
+bench:
+	$(GO) test -run '^$$' -bench . -benchmem -count 6 ./...
+
+# FUZZTIME for each fuzz target in turn.
+FUZZTIME ?= 30s
+fuzz:
+	@for p in $$($(GO) list ./...); do \
+	  for f in $$($(GO) test -list '^Fuzz' $$p | grep '^Fuzz'); do \
+	    echo "== $$p $$f"; \
+	    $(GO) test -run '^$$' -fuzz "^$$f\$$" -fuzztime $(FUZZTIME) $$p || exit 1; \
+	  done; \
+	done
+
+# Manual pages into ./man.
+man:
+	$(GO) run -tags man ./cmd/framescope man --dir man
+
+clean:
+	rm -rf framescope man
+
+.PHONY: build check bench fuzz man clean

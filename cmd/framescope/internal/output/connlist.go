@@ -1,0 +1,36 @@
+package output
+
+import (
+	"bytes"
+	"cmp"
+	"strconv"
+)
+
+// line prints a connection as one line of a list. Its columns are fixed, so that
+// the list needs no memory.
+func (t *table) line(id int64, peers []byte, e *ending) {
+	addresses, last := 33, ""
+	if t.o.Width >= 100 {
+		addresses = 45
+		last = "  " + string(appendCount(nil, e.packets, "packet", "packets")) + ", " + string(appendBytes(nil, e.bytes))
+	}
+	row := func(id, peers, protocol, end, time, last string) []byte {
+		b := append(left(nil, id, 6), "  "...)
+		b = append(left(b, peers, addresses), "  "...)
+		b = append(left(b, protocol, 9), "  "...)
+		b = append(left(b, end, 10), "  "...)
+		b, _ = fit(nil, append(left(b, time, 9), last...), t.o.Width, false)
+		return bytes.TrimRight(b, " ")
+	}
+	if t.last != lineList {
+		t.interrupt(lineList)
+		t.w.Write(t.paint.append(nil, dim, string(row("conn", "from > to", "protocol", "end", "time", ""))))
+		t.w.WriteByte('\n')
+	}
+	t.w.Write(row("C"+strconv.FormatInt(id, 10), string(peers), cmp.Or(e.protocol, "?"), e.how, string(appendDuration(nil, e.duration)), last))
+	t.w.WriteByte('\n')
+}
+
+// lineList stands for the list of connections where the number of one that was
+// printed last is kept.
+const lineList = -4

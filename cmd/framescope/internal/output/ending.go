@@ -1,0 +1,197 @@
+package output
+
+import (
+	"strconv"
+	"strings"
+
+	"framescope/decode/finding"
+	"framescope/decode/record"
+)
+
+// verdict is what a connection comes to, in one word, and its colour.
+func (t *table) verdict(g *group) (word, colour string) {
+	worst := finding.Note
+	for _, f := range g.findings {
+		worst = max(worst, f.id.Severity())
+	}
+	switch {
+	case worst == finding.Error || g.handshake == record.No:
+		return "error", red
+	case worst == finding.Warning:
+		return "warning", yellow
+	case g.end != nil && g.end.how == "open":
+		return "open", ""
+	case g.sawWS && g.end != nil && t.o.Match == nil:
+		// With a filter there may be findings that are not known here.
+		return "ok", green
+	}
+	return "", ""
+}
+
+// endOf is what stands below the list: findings, then how it ended and what it
+// carried. If the heading could not say the verdict, the last line does.
+func (t *table) endOf(g *group, told bool) []byte {
+	out := t.findingsOf(g)
+	l := line{dst: spaces(out, indent), indent: indent, column: indent, room: t.o.Width}
+	verdict, colour := t.verdict(g)
+	if !told && verdict != "" {
+		l.room -= len(verdict) + 3
+	}
+	if s := g.how(); s != "" {
+		l.text(s)
+	}
+	if s := g.total(); s != "" {
+		l.text(s)
+	}
+	if g.pings > 0 {
+		s := "ping " + string(appendDuration(nil, g.pingNS/g.pings))
+		if g.pings > 1 {
+			s += " (max " + string(appendDuration(nil, g.pingMax)) + ")"
+		}
+		l.text(s)
+	}
+	if e := g.end; e != nil {
+		if e.missing > 0 {
+			l.text(string(appendCount(nil, e.missing, "byte", "bytes")) + " missing")
+		}
+		if e.undecoded > 0 {
+			l.text(string(appendCount(nil, e.undecoded, "byte", "bytes")) + " not decoded")
+		}
+	}
+	if !l.started && (told || verdict == "") {
+		return out
+	}
+	if !told && verdict != "" {
+		l.dst = spaces(l.dst, t.o.Width-l.column-len(verdict))
+		l.dst = t.paint.append(l.dst, colour, verdict)
+	}
+	return append(l.dst, '\n')
+}
+
+// how says what ended the connection, and after what time.
+func (g *group) how() string {
+	after := ""
+	if g.end != nil && g.end.duration >= 0 {
+		after = " after " + string(appendDuration(nil, g.end.duration))
+	}
+	by := func(d record.Direction) string {
+		if d == record.None {
+			return ""
+		}
+		return " by " + d.String()
+	}
+	switch {
+	case g.closed && g.malformed:
+		return "closed" + by(g.closedBy) + ", without a readable code," + after
+	case g.closed && g.code == 1005:
+		return strings.TrimSuffix("closed"+by(g.closedBy)+", no code,"+after, ",")
+	case g.closed && g.code != 1006:
+		s := "closed" + by(g.closedBy) + ", " + strconv.FormatInt(g.code, 10)
+		if g.reason != "" {
+			s += ` "` + g.reason + `"`
+		}
+		return strings.TrimSuffix(s+","+after, ",")
+	}
+	if g.end == nil {
+		if g.closed {
+			return "ended without a close frame"
+		}
+		return ""
+	}
+	without := ""
+	if g.sawWS && g.handshake != record.No {
+		without = ", without a close frame,"
+	}
+	switch g.end.how {
+	case "fin", "rst":
+		s := strings.ToUpper(g.end.how)
+		if g.end.by != record.None {
+			s += " from " + g.end.by.String()
+		}
+		return s + without + after
+	case "open":
+		return "still open when the capture ended," + after
+	case "refused":
+		return "refused" + after
+	case "unanswered":
+		return "no answer to SYN" + after
+	case "reused":
+		return "its ports were used again" + after
+	case "evicted":
+		return "forgotten for want of memory" + after
+	}
+	return strings.TrimSpace(g.end.how + after)
+}
+
+// total says how much the connection carried.
+func (g *group) total() string {
+	if g.end == nil {
+		switch {
+		case g.frames > 0:
+			return string(appendCount(nil, g.frames, "frame", "frames"))
+		case g.messages > 0:
+			return string(appendCount(nil, g.messages, "message", "messages"))
+		}
+		return ""
+	}
+	if !g.sawWS {
+		return string(appendCount(nil, g.end.packets, "packet", "packets"))
+	}
+	if g.handshake == record.No && g.end.messages == 0 {
+		return ""
+	}
+	b := appendCount(nil, g.end.messages, "message", "messages")
+	return string(appendBytes(append(b, ", "...), g.end.stream))
+}
+
+// findingsOf writes the findings of a group, the worst first.
+func (t *table) findingsOf(g *group) (out []byte) {
+	for severity := int(finding.Error); severity >= 0; severity-- {
+		for _, f := range g.findings {
+			if f.id.Severity() == finding.Severity(severity) {
+				out = t.found(out, f)
+			}
+		}
+	}
+	if g.more > 0 {
+		out = append(spaces(out, indent), "and "...)
+		out = append(appendCount(out, int64(g.more), "finding", "findings"), " of other kinds\n"...)
+	}
+	return out
+}
+
+var colours = [...]string{finding.Note: "", finding.Warning: yellow, finding.Error: red}
+
+// found writes one finding: what, where, and what mends it.
+func (t *table) found(out []byte, f found) []byte {
+	info := f.id.Info()
+	severity, name := info.Severity.String(), f.id.String()
+	out = spaces(out, indent)
+	out = t.paint.append(out, colours[info.Severity], severity+": "+name)
+	out = append(out, "   "...)
+	out = append(wrap(out, info.Title, indent+len(severity)+2+len(name)+3, labelColumn, t.o.Width), '\n')
+	for _, ev := range f.evidence {
+		out = append(out, ev...)
+	}
+	if rest := f.count - int64(len(f.evidence)); rest > 0 && len(f.evidence) > 0 {
+		out = append(strconv.AppendInt(append(spaces(out, textColumn), "and "...), rest, 10), " more\n"...)
+	}
+	if info.Severity == finding.Note {
+		return out
+	}
+	label := "fix"
+	for fix := range strings.SplitSeq(info.Fix, "\n") {
+		out = labelled(out, label, fix, t.o.Width)
+		label = "or"
+	}
+	return out
+}
+
+// findLoose prints the findings that belong to no connection.
+func (t *table) findLoose() {
+	if out := t.findingsOf(&t.loose); out != nil {
+		t.interrupt(-1)
+		t.w.Write(out)
+		t.loose = group{}
+	}
+}

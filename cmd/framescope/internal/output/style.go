@@ -1,0 +1,169 @@
+package output
+
+import (
+	"bytes"
+	"strconv"
+	"time"
+)
+
+// Colours. They only repeat what the words say.
+const (
+	bold   = "1"
+	dim    = "2"
+	red    = "31"
+	green  = "32"
+	yellow = "33"
+)
+
+// A painter puts colours around texts, or does nothing.
+type painter bool
+
+func (p painter) append(dst []byte, colour, text string) []byte {
+	if !p || text == "" || colour == "" {
+		return append(dst, text...)
+	}
+	dst = append(append(append(dst, "\x1b["...), colour...), 'm')
+	dst = append(dst, text...)
+	return append(dst, "\x1b[0m"...)
+}
+
+func spaces(dst []byte, n int) []byte {
+	for ; n > 0; n-- {
+		dst = append(dst, ' ')
+	}
+	return dst
+}
+
+// right appends a number that ends n columns from here; one that is too long
+// takes what it needs.
+func right(dst []byte, v int64, n int) []byte {
+	var buf [20]byte
+	b := strconv.AppendInt(buf[:0], v, 10)
+	return append(spaces(dst, n-len(b)), b...)
+}
+
+// left appends a word and spaces up to n columns.
+func left(dst []byte, s string, n int) []byte { return spaces(append(dst, s...), n-len(s)) }
+
+// fixed appends a number with at most so many decimals.
+func fixed(dst []byte, f float64, decimals int) []byte {
+	dst = strconv.AppendFloat(dst, f, 'f', decimals, 64)
+	if decimals > 0 {
+		dst = bytes.TrimSuffix(bytes.TrimRight(dst, "0"), []byte("."))
+	}
+	return dst
+}
+
+// appendDuration appends a duration as a person says it: 0.31 ms, 12.4 ms, 3.2 s,
+// 4m12s.
+func appendDuration(dst []byte, ns int64) []byte {
+	if ns < 0 {
+		dst, ns = append(dst, '-'), -ns
+	}
+	switch {
+	case ns < 9_995_000:
+		return append(fixed(dst, float64(ns)/1e6, 2), " ms"...)
+	case ns < 99_950_000:
+		return append(fixed(dst, float64(ns)/1e6, 1), " ms"...)
+	case ns < 999_500_000:
+		return append(fixed(dst, float64(ns)/1e6, 0), " ms"...)
+	case ns < 99_950_000_000:
+		return append(fixed(dst, float64(ns)/1e9, 1), " s"...)
+	}
+	return append(dst, time.Duration(ns).Round(time.Second).String()...)
+}
+
+// appendBytes appends a size as a person says it: 812 B, 12.4 kB, 3 MB.
+func appendBytes(dst []byte, n int64) []byte {
+	if n < 1000 {
+		return append(strconv.AppendInt(dst, n, 10), " B"...)
+	}
+	f := float64(n)
+	for _, unit := range []string{" kB", " MB", " GB", " TB", " PB", " EB"} {
+		f /= 1000
+		if f < 99.95 {
+			return append(fixed(dst, f, 1), unit...)
+		}
+		if f < 999.5 || unit == " EB" {
+			return append(fixed(dst, f, 0), unit...)
+		}
+	}
+	return dst
+}
+
+// appendCount appends a number and its noun.
+func appendCount(dst []byte, n int64, one, many string) []byte {
+	dst = append(strconv.AppendInt(dst, n, 10), ' ')
+	if n == 1 {
+		return append(dst, one...)
+	}
+	return append(dst, many...)
+}
+
+// maxLines is how many lines wrap makes of a text.
+const maxLines = 6
+
+// wrap appends a text, made safe, that may take several lines of the given
+// width. The first begins where the line stands now, at column at; the others
+// are indented. A word that is too long for a line is cut.
+func wrap(dst []byte, s string, at, indent, room int) []byte {
+	b, _ := fit(nil, s, maxLines*(room-indent), false)
+	s = string(b)
+	column := at
+	for first := true; s != ""; first = false {
+		n := 0
+		for n < len(s) && s[n] != ' ' {
+			n++
+		}
+		word := s[:n]
+		for n < len(s) && s[n] == ' ' {
+			n++
+		}
+		s = s[n:]
+		cells := width(word)
+		if !first {
+			if column+1+cells > room {
+				dst = spaces(append(dst, '\n'), indent)
+				column = indent
+			} else {
+				dst = append(dst, ' ')
+				column++
+			}
+		}
+		var used int
+		dst, used = fit(dst, word, room-column, false)
+		column += used
+	}
+	return dst
+}
+
+// A line puts parts one behind the other, three columns apart, and goes on in
+// the next line where a part has no room.
+type line struct {
+	dst          []byte
+	column       int
+	indent, room int
+	started      bool
+}
+
+// add appends a part of so many columns.
+func (l *line) add(part []byte, cells int) {
+	if l.started {
+		if l.column+3+cells > l.room {
+			l.dst = spaces(append(l.dst, '\n'), l.indent)
+			l.column = l.indent
+		} else {
+			l.dst = append(l.dst, "   "...)
+			l.column += 3
+		}
+	}
+	l.started = true
+	l.dst = append(l.dst, part...)
+	l.column += cells
+}
+
+// text appends a part that is made safe, cut to what a line holds.
+func (l *line) text(s string) {
+	part, cells := fit(nil, s, l.room-l.indent, false)
+	l.add(part, cells)
+}

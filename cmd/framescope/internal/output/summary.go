@@ -1,0 +1,247 @@
+package output
+
+import (
+	"bytes"
+	"cmp"
+	"slices"
+	"strconv"
+	"time"
+
+	"github.com/olekukonko/tablewriter"
+	"github.com/olekukonko/tablewriter/tw"
+)
+
+// others are the connections that have no heading.
+type others struct {
+	total    int64
+	protocol map[string]int64
+	rows     []other // the first maxOthers
+}
+
+type other struct {
+	id    int64
+	peers string
+	end   *ending
+}
+
+// maxOthers is how many connections the table of them lists: the library that
+// draws it is made for short ones.
+const maxOthers = 1000
+
+func (s *others) add(id int64, peers []byte, e *ending) {
+	if e.protocol == "websocket" {
+		return // a filter left it out
+	}
+	if s.protocol == nil {
+		s.protocol = map[string]int64{}
+	}
+	s.total++
+	s.protocol[e.protocol]++
+	if len(s.rows) < maxOthers {
+		s.rows = append(s.rows, other{id, string(peers), e})
+	}
+}
+
+// counts says what the others carried: "3 tls, 2 http, 1 unknown".
+func (s *others) counts() (out []byte) {
+	names := make([]string, 0, len(s.protocol))
+	for name := range s.protocol {
+		names = append(names, name)
+	}
+	slices.SortFunc(names, func(a, b string) int {
+		return cmp.Or(cmp.Compare(s.protocol[b], s.protocol[a]), cmp.Compare(b, a))
+	})
+	for i, name := range names {
+		if i > 0 {
+			out = append(out, ", "...)
+		}
+		out = append(strconv.AppendInt(out, s.protocol[name], 10), ' ')
+		out = append(out, cmp.Or(name, "of unknown protocol")...)
+	}
+	return out
+}
+
+// summary ends a file: everything that is held is printed, then what it comes
+// to.
+func (t *table) summary(p *parts) {
+	t.close()
+	file := string(p.text())
+	var packets, size, connections, sessions, failed, frames, messages, missing, undecoded, evicted, truncated, start, end, errors, warnings, notes int64
+	for _, n := range []*int64{
+		&packets, &size, &connections, &sessions, &failed, &frames, &messages, &missing, &undecoded, &evicted, &truncated,
+		&start, &end, &errors, &warnings, &notes,
+	} {
+		*n = p.int()
+	}
+	skipped := p.int()
+	missing, undecoded = max(missing, t.missing), max(undecoded, t.undecoded)
+	listed := !t.shown && sessions == 0 && failed == 0
+	if listed {
+		t.listOthers()
+	}
+
+	t.interrupt(-2)
+	l := line{indent: 2, room: t.o.Width}
+	if t.o.Files {
+		l.text(cmp.Or(file, "all files"))
+	}
+	if connections == 0 {
+		l.text("no TCP connections")
+	} else {
+		head := appendCount(nil, connections, "connection", "connections")
+		switch {
+		case sessions > 0:
+			head = appendCount(append(head, ": "...), sessions, "WebSocket session", "WebSocket sessions")
+			if failed > 0 {
+				head = appendCount(append(head, ", "...), failed, "failed handshake", "failed handshakes")
+			}
+		case failed > 0:
+			head = appendCount(append(head, ": "...), failed, "failed handshake", "failed handshakes")
+		default:
+			head = append(head, ", no WebSocket"...)
+		}
+		l.text(string(head))
+	}
+	if frames > 0 {
+		b := append(appendCount(nil, frames, "frame", "frames"), ", "...)
+		l.text(string(appendCount(b, messages, "message", "messages")))
+	}
+	b := appendBytes(append(appendCount(nil, packets, "packet", "packets"), ", "...), size)
+	if packets > 0 && end >= start {
+		b = appendDuration(append(b, ", "...), end-start)
+	}
+	l.text(string(b))
+	if packets > 0 {
+		l.text("from " + time.Unix(0, start).UTC().Format("2006-01-02 15:04:05") + " UTC")
+	}
+	clean := missing == 0 && undecoded == 0 && evicted == 0 && truncated == 0 && skipped == 0
+	if clean {
+		l.text("nothing undecoded")
+	}
+	out := append(l.dst, '\n')
+
+	say := func(colour string, text []byte) {
+		b, _ := fit(nil, text, t.o.Width-2, false)
+		out = append(t.paint.append(spaces(out, 2), colour, string(b)), '\n')
+	}
+	if missing > 0 {
+		say(yellow, append(appendCount(nil, missing, "byte", "bytes"), " missing from the capture"...))
+	}
+	if undecoded > 0 {
+		say(yellow, append(appendCount(nil, undecoded, "byte", "bytes"), " of WebSocket data not decoded"...))
+	}
+	if evicted > 0 {
+		say(yellow, append(appendCount(nil, evicted, "connection", "connections"), " forgotten for want of memory"...))
+	}
+	if truncated != 0 {
+		say(yellow, []byte("cut off: the file ends inside a packet, or cannot be read further"))
+	}
+	for range skipped {
+		cause, n, lost := p.text(), p.int(), p.int()
+		var what []byte
+		if n > 0 {
+			what = appendCount(what, n, "packet", "packets")
+		}
+		if lost > 0 {
+			if n > 0 {
+				what = append(what, ", "...)
+			}
+			what = appendBytes(what, lost)
+		}
+		say(yellow, append(append(what, " not decoded: "...), cause...))
+	}
+	if rest := p.int(); rest > 0 {
+		say(yellow, append(appendCount(nil, rest, "more cause", "more causes"), " of packets not decoded"...))
+	}
+	if errors+warnings+notes > 0 {
+		b := []byte("findings: ")
+		for _, c := range []struct {
+			n         int64
+			one, many string
+		}{{errors, "error", "errors"}, {warnings, "warning", "warnings"}, {notes, "note", "notes"}} {
+			if c.n > 0 {
+				if len(b) > len("findings: ") {
+					b = append(b, ", "...)
+				}
+				b = appendCount(b, c.n, c.one, c.many)
+			}
+		}
+		say("", b)
+	}
+	if t.others.total > 0 && !listed {
+		say("", append([]byte("without WebSocket: "), t.others.counts()...))
+	}
+	t.w.Write(out)
+	t.others, t.shown, t.missing, t.undecoded = others{}, false, 0, 0
+}
+
+// listOthers draws the table of connections where there was no WebSocket at
+// all: it shows what the capture holds instead.
+func (t *table) listOthers() {
+	if len(t.others.rows) == 0 {
+		return
+	}
+	t.interrupt(-3)
+	heads := []string{"", "connection", "protocol", "packets", "bytes", "time", "end"}
+	rows := make([][]string, 0, len(t.others.rows))
+	for _, o := range t.others.rows {
+		rows = append(rows, []string{
+			"C" + strconv.FormatInt(o.id, 10), o.peers, cmp.Or(o.end.protocol, "?"), strconv.FormatInt(o.end.packets, 10),
+			string(appendBytes(nil, o.end.bytes)), string(appendDuration(nil, o.end.duration)), o.end.how,
+		})
+	}
+	if t.o.Width < 100 {
+		heads = slices.Delete(heads, packetsColumn, packetsColumn+1)
+		for i := range rows {
+			rows[i] = slices.Delete(rows[i], packetsColumn, packetsColumn+1)
+		}
+	}
+	// The addresses take what the others leave of the line.
+	room := t.o.Width
+	for i, head := range heads {
+		widest := width(head)
+		for _, r := range rows {
+			if i != peersColumn {
+				r[i] = cutTo(r[i], 16)
+				widest = max(widest, width(r[i]))
+			}
+		}
+		room -= len(columnGap)
+		if i != peersColumn {
+			room -= widest
+		}
+	}
+	var out bytes.Buffer
+	tbl := tablewriter.NewTable(&out,
+		tablewriter.WithRendition(tw.Rendition{
+			Borders:  tw.BorderNone,
+			Settings: tw.Settings{Separators: tw.SeparatorsNone, Lines: tw.LinesNone},
+		}),
+		tablewriter.WithPadding(tw.Padding{Right: columnGap, Overwrite: true}),
+		tablewriter.WithHeaderAutoFormat(tw.Off),
+		tablewriter.WithHeaderAlignment(tw.AlignLeft),
+		tablewriter.WithRowAutoWrap(tw.WrapNone),
+	)
+	tbl.Header(heads)
+	for _, r := range rows {
+		r[peersColumn] = cutTo(r[peersColumn], room)
+		if err := tbl.Append(r); err != nil {
+			break // out holds a buffer, which does not fail
+		}
+	}
+	if tbl.Render() == nil {
+		for l := range bytes.Lines(out.Bytes()) {
+			t.w.Write(append(bytes.TrimRight(l, " \n"), '\n'))
+		}
+	}
+	if n := t.others.total - int64(len(rows)); n > 0 {
+		t.w.Write(append(appendCount(nil, n, "more connection", "more connections"), '\n'))
+	}
+}
+
+// The columns of that table that give way.
+const (
+	peersColumn   = 1
+	packetsColumn = 3
+	columnGap     = "  "
+)

@@ -1,0 +1,107 @@
+// Framescope decodes WebSocket sessions out of packet captures.
+//
+// README.md shows what it prints; docs/output.md lists the records.
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+
+	"github.com/spf13/cobra"
+)
+
+// Exit statuses, the same for every command.
+const (
+	exitDone    = 0
+	exitFailed  = 1 // a check failed
+	exitUsage   = 2 // wrong usage, or input that could not be read to its end
+	exitRefused = 3 // not permitted
+)
+
+func main() {
+	os.Exit(run(os.Args[1:], stdio{os.Stdin, os.Stdout, os.Stderr}))
+}
+
+// stdio is where a command reads and writes. Data goes to out, words to err.
+type stdio struct {
+	in       *os.File
+	out, err *os.File
+}
+
+// A hinted error says what to type next.
+type hinted struct {
+	error
+	hint string
+}
+
+func (h hinted) Unwrap() error { return h.error }
+
+// A status is an error that has been reported already, or needs no words.
+type status int
+
+func (s status) Error() string { return fmt.Sprintf("exit status %d", int(s)) }
+
+// run runs one command line and returns its exit status.
+func run(args []string, std stdio) int {
+	root := newRoot(std)
+	root.SetArgs(args)
+	err := root.Execute()
+	if err == nil {
+		return exitDone
+	}
+	var st status
+	if errors.As(err, &st) {
+		return int(st)
+	}
+	complain(std.err, err)
+	return exitUsage
+}
+
+// complain writes an error as people read it.
+func complain(w io.Writer, err error) {
+	fmt.Fprintf(w, "framescope: %v\n", err)
+	var h hinted
+	if errors.As(err, &h) {
+		fmt.Fprintf(w, "  %s\n", h.hint)
+	}
+}
+
+func newRoot(std stdio) *cobra.Command {
+	root := &cobra.Command{
+		Use:   "framescope",
+		Short: "Decode WebSocket sessions out of packet captures, and say what is wrong with them",
+		Long: `framescope reads packet captures and shows the WebSocket sessions in them:
+handshakes, frames, messages, how they ended, and what could not be decoded and why.
+
+Exit status: 0 done, 1 a check failed, 2 wrong usage or input that could not be
+read to its end (after printing all that could), 3 not permitted.`,
+		Example: `  framescope decode session.pcapng
+  framescope decode -o jsonl --select ws_message session.pcap.gz | jq .websocket.bytes
+  tcpdump -i lo -w - port 8765 | framescope decode -`,
+		SilenceErrors: true,
+		SilenceUsage:  true,
+		Args: func(cmd *cobra.Command, args []string) error {
+			if len(args) == 0 {
+				return nil
+			}
+			err := fmt.Errorf("there is no command %q", args[0])
+			if near := cmd.SuggestionsFor(args[0]); len(near) > 0 {
+				return hinted{err, "did you mean: framescope " + near[0]}
+			}
+			return hinted{err, "see: framescope --help"}
+		},
+		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+	}
+	root.SetIn(std.in)
+	root.SetOut(std.out)
+	root.SetErr(std.err)
+	root.CompletionOptions.HiddenDefaultCmd = false
+	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
+		return hinted{err, "see: " + cmd.CommandPath() + " --help"}
+	})
+	root.AddCommand(newDecode(std), newVersion(std))
+	addBuildTime(root)
+	return root
+}

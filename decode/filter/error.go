@@ -1,0 +1,176 @@
+package filter
+
+import (
+	"cmp"
+	"slices"
+	"strconv"
+	"strings"
+	"unicode/utf8"
+
+	"framescope/decode/record"
+)
+
+// An Error says what is wrong with an expression, and where.
+type Error struct {
+	// Expr is the expression, Off the offset of the place in it, in bytes, and
+	// Len how many bytes of it are meant.
+	Expr     string
+	Off, Len int
+	// Msg says what is wrong or what was expected.
+	Msg string
+	// Hint says what may have been meant; it may be empty.
+	Hint string
+}
+
+// window is how much of a long expression an Error shows before and behind the
+// place.
+const window = 48
+
+// Error returns the message, the expression with a caret below the place, and
+// the hint, on lines of their own.
+func (e *Error) Error() string {
+	size := min(e.Len, window)
+	from, to := max(e.Off-window, 0), min(e.Off+max(size, 1)+window, len(e.Expr))
+	for from > 0 && !utf8.RuneStart(e.Expr[from]) {
+		from--
+	}
+	place := min(e.Off, len(e.Expr))
+	lead, rest := flat(e.Expr[from:place]), flat(e.Expr[place:to])
+	marked := utf8.RuneCountInString(flat(e.Expr[place:min(place+size, to)]))
+	if from > 0 {
+		lead = "..." + lead
+	}
+	if to < len(e.Expr) {
+		rest += "..."
+	}
+	var out strings.Builder
+	out.WriteString("filter: " + flat(e.Msg) + "\n  " + lead + rest + "\n  ")
+	out.WriteString(strings.Repeat(" ", utf8.RuneCountInString(lead)) + strings.Repeat("^", max(marked, 1)))
+	if e.Hint != "" {
+		out.WriteString("\n  " + flat(e.Hint))
+	}
+	return out.String()
+}
+
+// flat makes one visible character of every character, so that carets stand
+// where they should and a terminal shows nothing else.
+func flat(s string) string {
+	return strings.Map(func(r rune) rune {
+		switch {
+		case r == '\t' || r == '\n' || r == '\r':
+			return ' '
+		case record.Hidden(r) || r == utf8.RuneError:
+			return '?'
+		}
+		return r
+	}, s)
+}
+
+func (p *parser) fail(at token, msg string) error {
+	return &Error{Expr: p.src, Off: at.off, Len: at.end - at.off, Msg: msg}
+}
+
+func (p *parser) hint(at token, msg, hint string) error {
+	return &Error{Expr: p.src, Off: at.off, Len: at.end - at.off, Msg: msg, Hint: hint}
+}
+
+// unexpected says that the current token is not what belongs here.
+func (p *parser) unexpected(want string) error {
+	if p.tok.kind == tokEnd {
+		return p.fail(p.tok, "the expression ends too early: expected "+want)
+	}
+	return p.fail(p.tok, "expected "+want)
+}
+
+func quote(s string) string {
+	if len(s) > 64 {
+		s = s[:64] + "..."
+	}
+	return strconv.Quote(s)
+}
+
+// unknownField is the error for a name that is no field.
+func (p *parser) unknownField(t token) error {
+	name := strings.ToLower(t.text)
+	msg := "there is no field " + quote(t.text)
+	if typ, ok := record.ParseType(name); ok {
+		return p.hint(t, msg, "did you mean type == "+typ.String()+"?")
+	}
+	names := slices.Concat(allNames(), record.Aliases())
+	if near := nearest(name, names); near != "" {
+		hint := "did you mean " + near + "?"
+		if b, ok := record.Lookup(near); ok {
+			hint += " It belongs to " + typeList(b.Types()) + "."
+		}
+		return p.hint(t, msg, hint)
+	}
+	return p.hint(t, msg, "docs/output.md lists the fields")
+}
+
+// nearest returns the candidate that s may have been meant to be, or "".
+func nearest(s string, candidates []string) string {
+	if s == "" || len(s) > 64 {
+		return ""
+	}
+	// The end of a name is what people remember of it.
+	tails := slices.DeleteFunc(slices.Clone(candidates), func(c string) bool { return !strings.HasSuffix(c, "."+s) })
+	if len(tails) > 0 {
+		return slices.MinFunc(tails, func(a, b string) int { return cmp.Compare(len(a), len(b)) })
+	}
+	best, least := "", len(s)/3+2
+	for _, c := range candidates {
+		if d := distance(s, c); d < least {
+			best, least = c, d
+		}
+		if i := strings.LastIndexByte(c, '.'); i >= 0 && !strings.Contains(s, ".") {
+			if d := distance(s, c[i+1:]); d < min(least, 3) {
+				best, least = c, d
+			}
+		}
+	}
+	return best
+}
+
+// distance is the number of insertions, deletions, changes and swaps of
+// neighbours that make b of a.
+func distance(a, b string) int {
+	before, last, row := make([]int, len(b)+1), make([]int, len(b)+1), make([]int, len(b)+1)
+	for j := range last {
+		last[j] = j
+	}
+	for i := 1; i <= len(a); i++ {
+		row[0] = i
+		for j := 1; j <= len(b); j++ {
+			change := last[j-1]
+			if a[i-1] != b[j-1] {
+				change++
+			}
+			row[j] = min(change, last[j]+1, row[j-1]+1)
+			if i > 1 && j > 1 && a[i-1] == b[j-2] && a[i-2] == b[j-1] {
+				row[j] = min(row[j], before[j-2]+1)
+			}
+		}
+		before, last, row = last, row, before
+	}
+	return last[len(b)]
+}
+
+// typeList names the types of a set.
+func typeList(s record.Set) string {
+	var names []string
+	for t := range record.Types {
+		if s.Has(record.Type(t)) {
+			names = append(names, record.Type(t).String())
+		}
+	}
+	switch n := len(names); n {
+	case 0:
+		return "nothing"
+	case 1:
+		return names[0]
+	case record.Types:
+		return "every record"
+	default:
+		return strings.Join(names[:n-1], ", ") + " and " + names[n-1]
+	}
+}

@@ -1,0 +1,174 @@
+package flow
+
+import (
+	"net/netip"
+
+	"framescope/decode"
+	"framescope/decode/finding"
+	"framescope/decode/http1"
+	"framescope/decode/packet"
+	"framescope/decode/record"
+	"framescope/decode/stream"
+	"framescope/decode/websocket"
+)
+
+// An ending is why a connection is over.
+type ending uint8
+
+const (
+	endOpen    ending = iota // the capture ended first
+	endClosed                // FIN from both sides, or RST, and quiet since
+	endReused                // a new connection took its addresses and ports
+	endEvicted               // its memory was needed
+)
+
+// A conn is one TCP connection. Until it is handed to its shard with its first
+// item it belongs to the engine's goroutine, afterwards to the shard's.
+type conn struct {
+	id        int64
+	start     int64
+	last      int64
+	addr      [2]packet.Addr // of the two ends, in the order of the key
+	port      [2]uint16
+	shard     uint8
+	client    uint8 // the end that is the client, 0 or 1
+	midstream bool  // the first packet was no SYN
+	decodeAs  bool  // the user says that it is WebSocket
+	over      bool
+
+	rec     *record.Conn // nil until the first record
+	half    [2]half
+	http    *exchanges
+	ws      *session
+	proto   string
+	found   [3]finding.Set // given out, by record.Direction
+	packets [2]int64
+	synced  [2]bool
+	syns    int32
+	reset   bool
+	closer  int8  // 1 + the end that sent the first FIN or RST
+	mem     int64 // counted in the shard
+	place   int   // in shard.heavy, 1 + index
+}
+
+// A mode is what the bytes of one direction are taken for.
+type mode uint8
+
+const (
+	modeHead   mode = iota // an HTTP head is expected
+	modeBody               // an HTTP body
+	modeHold               // bytes behind a request that may change the protocol
+	modeFrames             // WebSocket, or the search for it
+	modeIgnore             // something that is not decoded
+)
+
+// A half is one direction of a connection.
+type half struct {
+	tcp     stream.TCP
+	early   []item // segments that came before it was known where the direction begins
+	settled bool   // it is known
+	mode    mode
+	lost    bool  // bytes are missing where a head was expected
+	placed  bool  // a head was read: it is known where the next thing begins
+	fed     bool  // any stream byte came
+	ended   bool  // the end of the stream was passed on
+	fresh   bool  // side has seen nothing yet
+	off     int64 // stream offset of the byte at work
+	side    *websocket.Side
+	kept    kept
+	body    http1.Body
+}
+
+// kept are bytes that wait: a head in pieces, or what follows an upgrade
+// request.
+type kept struct {
+	data  []byte
+	marks []mark
+	off   int64 // stream offset of the first byte or gap
+	seen  int   // bytes that were searched for the end of a head
+}
+
+// A mark says where a run of kept bytes came from.
+type mark struct {
+	end    int
+	gap    int64 // missing bytes in front of the run
+	start  bool
+	origin decode.Origin
+}
+
+func (k *kept) add(b []byte, start bool, o decode.Origin, off int64) {
+	if len(k.marks) == 0 {
+		k.off = off
+	}
+	k.data = append(k.data, b...)
+	k.marks = append(k.marks, mark{end: len(k.data), start: start, origin: o})
+}
+
+func (k *kept) gap(n int64, o decode.Origin, off int64) {
+	if len(k.marks) == 0 {
+		k.off = off
+	}
+	k.marks = append(k.marks, mark{end: len(k.data), gap: n, origin: o})
+}
+
+// begin returns the stream offset of the first byte that is kept, or off.
+func (k *kept) begin(off int64) int64 {
+	if len(k.marks) > 0 {
+		return k.off
+	}
+	return off
+}
+
+// first returns the origin of the first kept byte, or o when none is kept.
+func (k *kept) first(o decode.Origin) decode.Origin {
+	if len(k.marks) > 0 {
+		return k.marks[0].origin
+	}
+	return o
+}
+
+// size returns the memory of k in bytes.
+func (k *kept) size() int64 { return int64(cap(k.data)) + int64(cap(k.marks))*56 }
+
+// direction returns the side that end dir is.
+func (c *conn) direction(dir uint8) record.Direction {
+	if dir == c.client {
+		return record.Client
+	}
+	return record.Server
+}
+
+func (c *conn) endpoint(dir uint8) netip.AddrPort {
+	return netip.AddrPortFrom(c.addr[dir].Netip(), c.port[dir])
+}
+
+// identify fixes which side is the client, and returns what records say of the
+// connection.
+func (c *conn) identify(file string) *record.Conn {
+	if c.rec == nil {
+		c.rec = &record.Conn{
+			ID: c.id, File: file, Start: c.start,
+			Source: c.endpoint(c.client), Destination: c.endpoint(1 - c.client),
+		}
+		c.rec.Prepare()
+	}
+	return c.rec
+}
+
+// turn makes end dir the client, if nothing was said of the connection yet and
+// no SYN says otherwise.
+func (c *conn) turn(dir uint8) bool {
+	if c.client == dir {
+		return true
+	}
+	if c.rec != nil || !c.midstream {
+		return false
+	}
+	c.client = dir
+	return true
+}
+
+// closed reports whether end dir has closed its direction.
+func (c *conn) closed(dir uint8) bool {
+	return c.half[dir].fin() || c.half[dir].tcp.RST()
+}

@@ -1,0 +1,566 @@
+// Package flow is the engine: it takes packets, finds the connections they
+// belong to, puts their bytes in order, decodes them and gives out records.
+//
+// One goroutine, the caller's, reads headers and finds connections. Each
+// connection belongs to a shard, a goroutine that does the rest for it and
+// encodes its records. Another goroutine hands the encoded records out in the
+// order of the packets, so that the output does not depend on how many cores
+// worked on it.
+package flow
+
+import (
+	"cmp"
+	"errors"
+	"slices"
+	"sync"
+
+	"framescope/decode/packet"
+	"framescope/decode/record"
+)
+
+// A Packet is one captured packet.
+type Packet struct {
+	// Data is what was captured of it. It must stay unchanged until the engine
+	// has released it (Engine.Flush).
+	Data []byte
+	// Time is when it was captured, in nanoseconds since 1970 UTC.
+	Time int64
+	// Number counts the packets of the capture, from 1.
+	Number int64
+	// Off is where the packet is in its file, in bytes.
+	Off int64
+	// Wire is its length on the wire, at least len(Data).
+	Wire uint32
+	// Link is its link type, a LINKTYPE_ number.
+	Link uint16
+	// Interface is the number of the interface that captured it.
+	Interface uint16
+}
+
+// An Encoder turns records into bytes. It is used by one goroutine.
+type Encoder interface {
+	// Encode appends r to dst and returns the result. It keeps neither.
+	Encode(dst []byte, r record.Record) []byte
+}
+
+// An Item is a record as its Encoder wrote it. Data is valid during the call of
+// Config.Output.
+type Item struct {
+	// Conn is the number of the record's connection, 0 for none.
+	Conn int64
+	Type record.Type
+	Data []byte
+}
+
+// Shards is into how many parts the connections are divided. It is fixed, so
+// that what fits into memory does not depend on the machine.
+const Shards = 4
+
+// Ahead is how many runs of packets, from one Flush to the next, are on their
+// way through an engine at most.
+const Ahead = 4
+
+// ErrMemory says that the memory in which packets were could not be read any
+// more: a mapped file became shorter.
+var ErrMemory = errors.New("packets cannot be read any more: the file changed while it was read")
+
+// A Config says what an Engine is to do. The zero values of its limits stand
+// for the defaults that are named beside them.
+type Config struct {
+	// File is the capture's name as records give it.
+	File string
+	// FirstConn is the number of the first connection, from 1; zero means 1.
+	FirstConn int64
+	// Want is the set of records to give out.
+	Want record.Set
+	// Match, if not nil, says whether a record is to be given out. It is
+	// called by several goroutines.
+	Match func(record.Record) bool
+	// Encoder makes the Encoder of a shard; Output receives what the Encoders
+	// wrote, in the order of the packets, in one goroutine. The first error it
+	// returns stops the output and is returned by Close.
+	Encoder func() Encoder
+	Output  func(*Item) error
+	// Redact replaces secrets; nil means that they are shown.
+	Redact *record.Redactor
+
+	// Preview is how many bytes of a payload frames and messages show; zero
+	// means none. Full shows messages whole, up to MaxMessage. Digest asks for
+	// the SHA-256 of messages.
+	Preview int
+	Full    bool
+	Digest  bool
+
+	// DecodeAs names TCP ports whose connections are WebSocket even where no
+	// handshake says so.
+	DecodeAs []uint16
+	// KeepLast keeps the last of overlapping bytes that disagree, instead of
+	// the first.
+	KeepLast bool
+
+	// MaxMemory bounds what the engine keeps, in bytes (256 MiB).
+	MaxMemory int64
+	// MaxMessage is how many bytes of a message are kept (16 MiB), MaxInflate
+	// how many one may inflate to (256 MiB).
+	MaxMessage, MaxInflate int64
+	// MaxStream is how many bytes of one direction of a connection are kept
+	// while earlier ones are missing (4 MiB).
+	MaxStream int
+
+	// Serial makes Packet and Flush do all work before they return.
+	Serial bool
+}
+
+// An Engine decodes the packets of one capture. Its methods are called by one
+// goroutine.
+type Engine struct {
+	cfg    Config
+	parser packet.Parser
+	table  *table
+	shards [Shards]*shard
+	pkt    packet.Packet
+
+	job  *job
+	jobs chan *job // free ones
+	done chan *job // in order, for output
+	wg   sync.WaitGroup
+	out  sync.WaitGroup
+
+	nextConn int64
+	now      int64 // capture clock: the highest time seen
+	closing  queue
+	dead     queue
+
+	sum   record.Summary
+	skips map[skip]*skipped
+
+	mu  sync.Mutex
+	err error
+}
+
+// A skip is a reason why packets could not be read. link is zero unless it is
+// the reason.
+type skip struct {
+	cause packet.Cause
+	link  uint16
+}
+
+type skipped struct{ packets, bytes int64 }
+
+// A waiter is an entry that something happens to at a time.
+type waiter struct {
+	index int32
+	gen   uint32
+	at    int64
+}
+
+// A queue holds waiters in the order in which they came.
+type queue struct {
+	w    []waiter
+	head int
+}
+
+func (q *queue) push(e *entry, at int64) { q.w = append(q.w, waiter{e.index, e.gen, at}) }
+
+// pop returns the first waiter whose time has come.
+func (q *queue) pop(now int64) (w waiter, ok bool) {
+	if q.head == len(q.w) || q.w[q.head].at > now {
+		return w, false
+	}
+	w = q.w[q.head]
+	if q.head++; q.head == len(q.w) {
+		q.w, q.head = q.w[:0], 0
+	} else if q.head >= 1024 && q.head*2 > len(q.w) {
+		q.w = q.w[:copy(q.w, q.w[q.head:])]
+		q.head = 0
+	}
+	return w, true
+}
+
+const (
+	second = int64(1e9)
+	// linger is how long a closed connection waits for packets that the
+	// capture put behind its end.
+	linger = 2 * second
+	// deadTime is how long stragglers of a closed connection are still known.
+	deadTime = 60 * second
+	// connSize is what a connection without payload costs, with its entry.
+	connSize = 1024
+	// near is how far a sequence number may be from the last one of a closed
+	// connection and still belong to it.
+	near = 1 << 20
+	// maxSkips bounds the reasons that a summary lists.
+	maxSkips = 64
+)
+
+// New returns an engine for one capture.
+func New(cfg Config) *Engine {
+	cfg.FirstConn = cmp.Or(cfg.FirstConn, 1)
+	cfg.MaxMemory = cmp.Or(cfg.MaxMemory, 256<<20)
+	cfg.MaxMessage = cmp.Or(cfg.MaxMessage, 16<<20)
+	cfg.MaxInflate = cmp.Or(cfg.MaxInflate, 256<<20)
+	cfg.MaxStream = cmp.Or(cfg.MaxStream, 4<<20)
+	e := &Engine{cfg: cfg, nextConn: cfg.FirstConn, skips: map[skip]*skipped{}}
+	// An eighth for connections as such, half for what they hold; the rest is
+	// room for packets on their way and for the garbage collector.
+	e.table = newTable(int(max(cfg.MaxMemory/8/connSize, 64)))
+	for i := range e.shards {
+		e.shards[i] = newShard(&e.cfg, cfg.MaxMemory/2/Shards)
+	}
+	e.jobs = make(chan *job, Ahead)
+	for range Ahead {
+		e.jobs <- new(job)
+	}
+	e.job = <-e.jobs
+	if !cfg.Serial {
+		e.done = make(chan *job, Ahead)
+		for i, s := range e.shards {
+			s.in = make(chan *job, Ahead)
+			e.wg.Add(1)
+			go e.work(s, i)
+		}
+		e.out.Add(1)
+		go e.deliver()
+	}
+	return e
+}
+
+// Packet takes in one packet.
+func (e *Engine) Packet(p *Packet) {
+	e.sum.Packets++
+	e.sum.Bytes += int64(p.Wire)
+	if p.Time > e.now {
+		e.now = p.Time
+	}
+	if e.sum.First == 0 || p.Time < e.sum.First {
+		e.sum.First = p.Time
+	}
+	pk := &e.pkt
+	cause := e.parser.Parse(p.Link, p.Data, p.Wire, p.Time, pk)
+	if cause.Unreadable() {
+		e.skip(cause, p)
+	}
+	var it *item
+	if cause == packet.OK && pk.Proto == packet.ProtoTCP {
+		it = e.segment(p, pk)
+	} else if e.cfg.Want.Has(record.TypePacket) {
+		it = e.job.add(0, item{kind: itemPacket, num: p.Number, time: p.Time})
+	}
+	if it != nil && e.cfg.Want.Has(record.TypePacket) {
+		it.pkt = int32(len(e.job.packets))
+		e.job.packets = append(e.job.packets, packetRecord(e.cfg.File, p, pk, cause))
+	}
+	e.expire()
+}
+
+// skip counts a packet that could not be read.
+func (e *Engine) skip(cause packet.Cause, p *Packet) {
+	k := skip{cause: cause}
+	if cause == packet.UnknownLink || cause == packet.UnreadableLink {
+		k.link = p.Link
+	}
+	c := e.skips[k]
+	if c == nil {
+		c = new(skipped)
+		e.skips[k] = c
+	}
+	c.packets++
+	c.bytes += int64(p.Wire)
+}
+
+// TCP flags as packet.Packet.Flags has them.
+const (
+	flagFIN = 1 << iota
+	flagSYN
+	flagRST
+	flagPSH
+	flagACK
+	flagURG
+)
+
+// segment finds the connection of a TCP segment and queues the segment for its
+// shard.
+func (e *Engine) segment(p *Packet, pk *packet.Packet) *item {
+	k, dir := canonical(pk)
+	h := e.table.hash(&k)
+	en := e.table.find(&k, h)
+	if en != nil && !en.owns(pk, dir) {
+		if en.conn != nil {
+			e.end(en, endReused, p.Number, p.Time)
+		}
+		e.table.remove(en)
+		en = nil
+	}
+	if en == nil {
+		if e.table.full() {
+			v := e.table.victim()
+			if v.conn != nil {
+				e.end(v, endEvicted, p.Number, p.Time)
+				e.sum.Evicted++
+			}
+			e.table.remove(v)
+		}
+		en = e.table.insert(&k, h)
+		en.conn = e.newConn(p, pk, dir)
+	}
+	en.note(pk, dir, p.Time)
+	if en.conn == nil {
+		if e.cfg.Want.Has(record.TypePacket) {
+			return e.job.add(0, item{kind: itemPacket, num: p.Number, time: p.Time})
+		}
+		return nil
+	}
+	if en.state == stateOpen && (pk.Flags&flagRST != 0 || en.fins == 3) {
+		en.state = stateClosing
+		e.closing.push(en, e.now+linger)
+	}
+	return e.job.add(en.conn.shard, item{
+		kind: itemSegment, c: en.conn, dir: dir,
+		seg: pk.Segment, hlen: pk.HeaderLen, wire: uint32(pk.Wire),
+		seq: pk.Seq, ack: pk.Ack, flags: uint8(pk.Flags), urgent: pk.Urgent,
+		num: p.Number, time: p.Time,
+	})
+}
+
+// newConn makes the connection that p is the first packet of.
+func (e *Engine) newConn(p *Packet, pk *packet.Packet, dir uint8) *conn {
+	c := &conn{id: e.nextConn, start: p.Time, client: dir}
+	c.addr[dir], c.addr[1-dir] = pk.Src, pk.Dst
+	c.port[dir], c.port[1-dir] = pk.SrcPort, pk.DstPort
+	c.shard = uint8(c.id % Shards)
+	e.nextConn++
+	e.sum.Connections++
+	switch {
+	case pk.Flags&(flagSYN|flagACK) == flagSYN:
+	case pk.Flags&(flagSYN|flagACK) == flagSYN|flagACK:
+		c.client = 1 - dir
+	default:
+		// Servers have the lower port more often than not; what the two say
+		// may tell better later.
+		c.midstream = true
+		if pk.SrcPort < pk.DstPort {
+			c.client = 1 - dir
+		}
+	}
+	for _, port := range e.cfg.DecodeAs {
+		c.decodeAs = c.decodeAs || port == pk.SrcPort || port == pk.DstPort
+	}
+	return c
+}
+
+// owns reports whether a segment belongs to the connection of en rather than
+// to a new one with the same addresses and ports.
+func (en *entry) owns(pk *packet.Packet, dir uint8) bool {
+	d, o := uint8(1)<<dir, uint8(2)>>dir
+	if pk.Flags&flagSYN != 0 && pk.Flags&flagRST == 0 {
+		switch {
+		case en.synced&d != 0 && en.isn[dir] == pk.Seq:
+			return true // sent again
+		case pk.Flags&flagACK != 0 && en.synced&o != 0:
+			// An answer to the SYN that is known, even if it is another one.
+			return pk.Ack == en.isn[1-dir]+1 && en.state != stateDead
+		case en.synced&d != 0, en.state != stateOpen:
+			return false
+		case en.seen&d != 0:
+			// A SYN that the capture put behind its data.
+			return uint32(en.next[dir]-pk.Seq) < near
+		default:
+			return pk.Flags&flagACK != 0 || en.synced&o != 0 || en.seen&o == 0
+		}
+	}
+	if en.state == stateDead && pk.Wire > 0 && pk.Flags&flagRST == 0 {
+		// Bytes far from where the old connection ended: another one, whose
+		// SYN was not captured.
+		diff := int32(pk.Seq - en.next[dir])
+		return en.seen&d != 0 && diff > -near && diff < near
+	}
+	return true
+}
+
+// note remembers what a segment tells of its connection.
+func (en *entry) note(pk *packet.Packet, dir uint8, now int64) {
+	en.recent = true
+	en.last = now
+	d := uint8(1) << dir
+	end := pk.Seq + uint32(pk.Wire)
+	if pk.Flags&(flagSYN|flagFIN|flagRST) != 0 {
+		if pk.Flags&flagRST != 0 {
+			return // its sequence number need not mean anything
+		}
+		if pk.Flags&flagSYN != 0 {
+			end++
+			if en.synced&d == 0 {
+				en.synced |= d
+				en.isn[dir] = pk.Seq
+			}
+		}
+		if pk.Flags&flagFIN != 0 {
+			end++
+			en.fins |= d
+		}
+	}
+	if en.seen&d == 0 || int32(end-en.next[dir]) > 0 {
+		en.seen |= d
+		en.next[dir] = end
+	}
+}
+
+// expire ends the connections whose time has come.
+func (e *Engine) expire() {
+	for {
+		w, ok := e.closing.pop(e.now)
+		if !ok {
+			break
+		}
+		en := e.table.at(w.index)
+		if en.gen != w.gen || !en.used || en.conn == nil {
+			continue
+		}
+		if en.last+linger > e.now {
+			e.closing.push(en, en.last+linger)
+			continue
+		}
+		e.end(en, endClosed, 0, e.now)
+		e.dead.push(en, e.now+deadTime)
+	}
+	for {
+		w, ok := e.dead.pop(e.now)
+		if !ok {
+			break
+		}
+		if en := e.table.at(w.index); en.gen == w.gen && en.used && en.conn == nil {
+			e.table.remove(en)
+		}
+	}
+}
+
+// end tells the shard that a connection is over.
+func (e *Engine) end(en *entry, why ending, num, now int64) {
+	if num == 0 {
+		num = e.job.last
+	}
+	e.job.add(en.conn.shard, item{kind: itemEnd, c: en.conn, why: why, num: num, time: now})
+	en.conn = nil
+	en.state = stateDead
+}
+
+// Flush hands the packets taken in so far to the shards. When all of them are
+// decoded and their records have been given out, release is called, by another
+// goroutine: the packets' bytes are not used any more.
+func (e *Engine) Flush(release func()) {
+	j := e.job
+	j.release = release
+	if e.cfg.Serial {
+		for i, s := range e.shards {
+			e.guard(func() { s.run(j, &j.part[i]) })
+		}
+		e.merge(j)
+		j.reset()
+		return
+	}
+	j.pending.Store(Shards)
+	for _, s := range e.shards {
+		s.in <- j
+	}
+	e.job = <-e.jobs
+}
+
+// Close ends all connections, waits until all records have been given out, the
+// summary last, and returns it. truncated says that the capture was damaged or
+// cut short.
+func (e *Engine) Close(truncated bool) (*record.Summary, error) {
+	left := make([]*entry, 0, e.table.live)
+	for i := range e.table.entries {
+		if en := e.table.at(int32(i)); en.used && en.conn != nil {
+			left = append(left, en)
+		}
+	}
+	slices.SortFunc(left, func(a, b *entry) int { return cmp.Compare(a.conn.id, b.conn.id) })
+	for _, en := range left {
+		e.end(en, endOpen, 0, e.now)
+	}
+	e.Flush(nil)
+	if !e.cfg.Serial {
+		for _, s := range e.shards {
+			close(s.in)
+		}
+		e.wg.Wait()
+		close(e.done)
+		e.out.Wait()
+	}
+	e.summarize(truncated)
+	e.give(&e.sum)
+	return &e.sum, e.Err()
+}
+
+// Err returns the first error of the output, or of the memory that packets
+// were in.
+func (e *Engine) Err() error {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.err
+}
+
+func (e *Engine) fail(err error) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.err == nil {
+		e.err = err
+	}
+}
+
+// summarize adds up what the engine and its shards counted.
+func (e *Engine) summarize(truncated bool) {
+	s := &e.sum
+	s.File = e.cfg.File
+	s.Time = s.First
+	s.Last = e.now
+	s.Truncated = truncated
+	for _, sh := range e.shards {
+		t := &sh.sum
+		s.Sessions += t.Sessions
+		s.Failed += t.Failed
+		s.Frames += t.Frames
+		s.Messages += t.Messages
+		s.Missing += t.Missing
+		s.Undecoded += t.Undecoded
+		s.Evicted += t.Evicted
+		s.Errors += t.Errors
+		s.Warnings += t.Warnings
+		s.Notes += t.Notes
+	}
+	for k, c := range e.skips {
+		name := k.cause.String()
+		if k.link != 0 {
+			name += ": " + packet.LinkName(k.link)
+		}
+		s.Skipped = append(s.Skipped, record.Skip{Cause: name, Packets: c.packets, Bytes: c.bytes})
+	}
+	undecoded := map[string]int64{}
+	for _, sh := range e.shards {
+		for cause, n := range sh.skips {
+			undecoded[cause] += n
+		}
+	}
+	for cause, n := range undecoded {
+		s.Skipped = append(s.Skipped, record.Skip{Cause: cause, Bytes: n})
+	}
+	slices.SortFunc(s.Skipped, func(a, b record.Skip) int {
+		return cmp.Or(cmp.Compare(b.Packets, a.Packets), cmp.Compare(b.Bytes, a.Bytes), cmp.Compare(a.Cause, b.Cause))
+	})
+	s.Skipped = s.Skipped[:min(len(s.Skipped), maxSkips)]
+}
+
+// give gives out a record that belongs to no shard.
+func (e *Engine) give(r record.Record) {
+	if !e.cfg.Want.Has(r.Type()) || e.cfg.Output == nil || e.Err() != nil {
+		return
+	}
+	if e.cfg.Match != nil && !e.cfg.Match(r) {
+		return
+	}
+	data := e.cfg.Encoder().Encode(nil, r)
+	if err := e.cfg.Output(&Item{Type: r.Type(), Data: data}); err != nil {
+		e.fail(err)
+	}
+}

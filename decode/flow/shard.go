@@ -1,0 +1,515 @@
+package flow
+
+import (
+	"bytes"
+	"slices"
+
+	"framescope/decode"
+	"framescope/decode/finding"
+	"framescope/decode/http1"
+	"framescope/decode/record"
+	"framescope/decode/stream"
+	"framescope/decode/websocket"
+)
+
+// A shard decodes a part of the connections. It is used by one goroutine.
+type shard struct {
+	cfg    *Config
+	in     chan *job
+	enc    Encoder
+	tcp    stream.Config
+	budget stream.Budget
+	sum    record.Summary // what this shard counted
+
+	part  *part
+	order int64 // number of the packet at work
+	now   int64
+
+	limit int64   // bytes that connections may hold, besides the budget
+	mem   int64   // bytes that they hold
+	heavy []*conn // those that hold any
+
+	piece stream.Piece
+	req   http1.Request
+	resp  http1.Response
+	h     receiver
+	sides websocket.Config
+	rtt   int64            // of the frame at work
+	skips map[string]int64 // bytes not decoded, by cause
+
+	// Records under construction; they are used again and again.
+	frame   record.Frame
+	message record.Message
+	problem record.Finding
+	proof   [1]record.Evidence
+}
+
+func newShard(cfg *Config, memory int64) *shard {
+	s := &shard{cfg: cfg, limit: memory / 4 * 3, skips: map[string]int64{}}
+	s.sides = websocket.Config{
+		Preview: cfg.Preview, Full: cfg.Full, Digest: cfg.Digest,
+		// A message that is kept whole must not push out all else.
+		MaxMessage: min(cfg.MaxMessage, s.limit/4), MaxInflate: cfg.MaxInflate,
+	}
+	s.budget.Max = max(memory/4, 64<<10)
+	s.tcp.Limits.Bytes = cfg.MaxStream
+	if cfg.KeepLast {
+		s.tcp.Overlap = stream.Last
+	}
+	if cfg.Encoder != nil {
+		s.enc = cfg.Encoder()
+	}
+	s.h.s = s
+	return s
+}
+
+// run does the shard's part of a job.
+func (s *shard) run(j *job, p *part) {
+	s.part = p
+	for i := range p.items {
+		it := &p.items[i]
+		s.order, s.now = it.num, it.time
+		if it.pkt >= 0 {
+			s.packet(&j.packets[it.pkt], it.c, it.dir)
+		}
+		switch it.kind {
+		case itemSegment:
+			s.segment(it)
+		case itemEnd:
+			s.end(it.c, it.why)
+		}
+	}
+	s.part = nil
+}
+
+// segment takes one TCP segment.
+func (s *shard) segment(it *item) {
+	c, dir := it.c, it.dir
+	if c.over {
+		return
+	}
+	h := &c.half[dir]
+	if c.packets[0]+c.packets[1] == 0 {
+		for i := range c.half {
+			c.half[i].tcp.Config, c.half[i].tcp.Budget = &s.tcp, &s.budget
+		}
+	}
+	c.packets[dir]++
+	c.last = max(c.last, it.time)
+	if it.flags&(flagSYN|flagFIN|flagRST) != 0 {
+		s.control(c, it)
+	}
+	switch {
+	case h.settled:
+		s.take(it)
+	case it.flags&flagSYN != 0:
+		h.settled = true
+		s.take(it)
+		s.settle(c, dir)
+	default:
+		h.early = append(h.early, *it)
+		e := &h.early[len(h.early)-1]
+		e.seg = bytes.Clone(it.seg)
+		if len(h.early) == maxEarly || it.time-h.early[0].time > earlyTime {
+			s.settle(c, dir)
+		}
+	}
+	if c.mem != 0 || h.kept.data != nil || h.side != nil || h.early != nil {
+		s.weigh(c)
+	}
+}
+
+// Without a SYN it takes a few segments of a direction to tell where it
+// begins: the capture may have put the first ones into the wrong order.
+const (
+	maxEarly  = 12
+	earlyTime = second / 10
+)
+
+// settle takes the segments that came before it was known where their direction
+// begins.
+func (s *shard) settle(c *conn, dir uint8) {
+	h := &c.half[dir]
+	early := h.early
+	h.early = nil
+	if !h.settled && len(early) > 1 {
+		// The lowest sequence number comes first; the assembler does the rest.
+		first := 0
+		for i := range early {
+			d := int32(early[i].seq - early[first].seq)
+			if early[i].flags&flagRST == 0 && d < 0 && d > -near {
+				first = i
+			}
+		}
+		s.take(&early[first])
+		early[first].c = nil
+	}
+	h.settled = true
+	for i := range early {
+		if early[i].c != nil {
+			s.take(&early[i])
+		}
+	}
+}
+
+// take hands a segment to the assembler, and on what comes out of it.
+func (s *shard) take(it *item) {
+	c, dir := it.c, it.dir
+	h, other := &c.half[dir], &c.half[1-dir]
+	o := decode.Origin{Packet: it.num, Time: it.time}
+	if it.flags&flagACK != 0 && it.flags&flagRST == 0 {
+		other.tcp.Acked(it.ack, o)
+		s.drain(c, 1-dir)
+	}
+	h.tcp.Segment(&stream.Segment{
+		Seq: it.seq, Flags: stream.Flags(it.flags), Urgent: it.urgent,
+		Payload: it.seg[it.hlen:], Wire: int(it.wire), Origin: o,
+	})
+	s.drain(c, dir)
+	if !h.ended && h.tcp.Ended() {
+		s.streamEnd(c, dir)
+	}
+}
+
+// control notes what opens and what ends a connection.
+func (s *shard) control(c *conn, it *item) {
+	dir := it.dir
+	if it.flags&flagSYN != 0 {
+		c.synced[dir] = true
+		client := dir
+		if it.flags&flagACK == 0 {
+			c.syns++
+		} else {
+			client = 1 - dir
+		}
+		if c.midstream && c.rec == nil {
+			// The capture put the SYN behind other packets.
+			c.client, c.midstream = client, false
+		}
+	}
+	if it.flags&(flagFIN|flagRST) != 0 && c.closer == 0 {
+		c.closer = 1 + int8(dir)
+	}
+	if it.flags&flagRST != 0 {
+		c.reset = true
+	}
+}
+
+// drain takes what a direction's assembler has to say.
+func (s *shard) drain(c *conn, dir uint8) {
+	h := &c.half[dir]
+	p := &s.piece
+	for h.tcp.Next(p) {
+		switch p.Kind {
+		case stream.Data:
+			h.off = p.Off
+			s.data(c, dir, p.Data, p.Start, p.Origin)
+		case stream.Gap:
+			h.off = p.Off
+			s.gap(c, dir, p)
+		case stream.Conflict:
+			s.conflict(c, dir, p)
+		}
+	}
+}
+
+// data takes bytes of the stream in their order.
+func (s *shard) data(c *conn, dir uint8, b []byte, start bool, o decode.Origin) {
+	h := &c.half[dir]
+	h.fed = true
+	for len(b) > 0 {
+		switch h.mode {
+		case modeFrames:
+			if h.fresh && s.again(c, dir, b) {
+				continue
+			}
+			h.fresh = false
+			s.h.at(c, dir)
+			h.side.Data(b, start, o, &s.h)
+			return
+		case modeIgnore:
+			return
+		case modeHold:
+			s.hold(c, dir, b, start, o)
+			return
+		case modeBody:
+			n, err := h.body.Data(b)
+			b, start = b[n:], start && n == 0
+			h.off += int64(n)
+			if err != nil {
+				s.ignore(c, dir)
+				return
+			}
+			if h.body.Done() {
+				s.bodyEnd(c, dir)
+			}
+		case modeHead:
+			n := s.head(c, dir, b, start, o)
+			b, start = b[n:], start && n == 0
+			h.off += int64(n)
+		}
+	}
+}
+
+// gap takes the news that stream bytes are missing.
+func (s *shard) gap(c *conn, dir uint8, p *stream.Piece) {
+	h := &c.half[dir]
+	switch h.mode {
+	case modeFrames:
+		s.h.at(c, dir)
+		s.h.why = p.Why
+		h.side.Gap(p.Len, p.Origin, &s.h)
+	case modeHold:
+		h.kept.gap(p.Len, p.Origin, h.off)
+	case modeBody:
+		n, err := h.body.Gap(p.Len)
+		if err != nil || n < p.Len {
+			s.headLost(c, dir, p.Origin)
+		} else if h.body.Done() {
+			s.bodyEnd(c, dir)
+		}
+	case modeHead:
+		s.headLost(c, dir, p.Origin)
+	}
+}
+
+func (s *shard) conflict(c *conn, dir uint8, p *stream.Piece) {
+	if !s.reports(c, c.direction(dir), finding.OverlapConflict) {
+		return
+	}
+	text := "bytes that were sent before came again and differ"
+	if p.Earlier != 0 {
+		text = "differs from what packet " + itoa(p.Earlier) + " brought"
+	}
+	s.report(c, c.direction(dir), finding.OverlapConflict, p.Origin, p.Off, text)
+}
+
+// ignore gives up a direction: it carries something that is not decoded.
+func (s *shard) ignore(c *conn, dir uint8) {
+	h := &c.half[dir]
+	h.mode = modeIgnore
+	h.kept = kept{}
+}
+
+// streamEnd tells the layers that no more bytes will come in a direction.
+func (s *shard) streamEnd(c *conn, dir uint8) {
+	h := &c.half[dir]
+	if h.ended {
+		return
+	}
+	h.ended = true
+	switch h.mode {
+	case modeFrames:
+		s.h.at(c, dir)
+		h.side.End(c.closed(dir), &s.h)
+	case modeBody:
+		s.bodyEnd(c, dir)
+	case modeHold:
+		s.decide(c, dir, true)
+		if h.mode == modeFrames {
+			s.h.at(c, dir)
+			h.side.End(c.closed(dir), &s.h)
+		}
+	}
+}
+
+// end closes the books of a connection.
+func (s *shard) end(c *conn, why ending) {
+	if c.over {
+		return
+	}
+	for dir := range c.half {
+		s.settle(c, uint8(dir))
+	}
+	for dir := range c.half {
+		c.half[dir].tcp.Finish()
+		s.drain(c, uint8(dir))
+	}
+	// The client first: what it asked explains what the server sent.
+	s.streamEnd(c, c.client)
+	s.streamEnd(c, 1-c.client)
+	s.finishHTTP(c, why)
+	s.finishSession(c, why)
+	s.connEnd(c, why)
+	c.over = true
+	for i := range c.half {
+		h := &c.half[i]
+		h.tcp.Release()
+		*h = half{}
+	}
+	c.http, c.ws = nil, nil
+	s.unweigh(c)
+}
+
+// connEnd gives out the connection's own record, and what only its end shows.
+func (s *shard) connEnd(c *conn, why ending) {
+	e := record.ConnEnd{Head: s.shared(c, record.None, c.start, 0, 0), Protocol: c.proto,
+		Duration: max(c.last-c.start, 0), Midstream: c.midstream}
+	cl := c.client
+	if c.closer != 0 {
+		e.EndedBy = c.direction(uint8(c.closer - 1))
+	}
+	switch {
+	case why == endEvicted:
+		e.End = "evicted"
+		s.sum.Evicted++
+	case c.synced[cl] && !c.synced[1-cl] && c.reset && e.EndedBy == record.Server:
+		e.End = "refused"
+	case c.synced[cl] && c.packets[1-cl] == 0 && c.packets[cl] == int64(c.syns):
+		e.End = "unanswered"
+	case c.reset:
+		e.End = "rst"
+	case c.half[0].fin() && c.half[1].fin(), why == endClosed:
+		e.End = "fin"
+	case why == endReused:
+		e.End = "reused"
+	default:
+		e.End = "open"
+	}
+	o := decode.Origin{Packet: s.order, Time: c.last}
+	switch e.End {
+	case "refused":
+		s.report(c, record.Server, finding.TCPRefused, o, -1, "the SYN was answered with RST")
+	case "unanswered":
+		if c.syns > 1 {
+			s.report(c, record.Client, finding.TCPSYNTimeout, o, -1, itoa(int64(c.syns))+" SYNs, no answer")
+		}
+	}
+	for dir := range c.half {
+		h := &c.half[dir]
+		st := h.tcp.Stats()
+		s.sum.Missing += st.Missing
+		t := record.Traffic{
+			Packets: c.packets[dir], Bytes: st.Bytes, Stream: st.Delivered, Missing: st.Missing,
+			Retransmitted: st.Retransmitted, OutOfOrder: st.OutOfOrder, Conflicts: st.Conflicts,
+		}
+		if uint8(dir) == cl {
+			e.Client = t
+		} else {
+			e.Server = t
+		}
+	}
+	if c.ws != nil {
+		e.Messages, e.Undecoded = c.ws.messages, c.ws.undecoded
+	}
+	s.emit(&e)
+}
+
+func (h *half) fin() bool {
+	_, ok := h.tcp.FIN()
+	return ok
+}
+
+// weigh counts what a connection holds, and makes room when it is too much.
+func (s *shard) weigh(c *conn) {
+	if c.over {
+		return
+	}
+	mem := int64(0)
+	for i := range c.half {
+		h := &c.half[i]
+		mem += h.kept.size() + int64(cap(h.body.Kept))
+		for j := range h.early {
+			mem += int64(len(h.early[j].seg)) + 128
+		}
+		if h.side != nil {
+			mem += h.side.Memory()
+		}
+	}
+	if c.http != nil {
+		mem += c.http.size
+	}
+	s.mem += mem - c.mem
+	c.mem = mem
+	if mem > 0 && c.place == 0 {
+		s.heavy = append(s.heavy, c)
+		c.place = len(s.heavy)
+	}
+	if s.mem > s.limit {
+		s.makeRoom(c)
+	}
+}
+
+func (s *shard) unweigh(c *conn) {
+	s.mem -= c.mem
+	c.mem = 0
+	if i := c.place; i != 0 {
+		last := len(s.heavy) - 1
+		s.heavy[i-1] = s.heavy[last]
+		s.heavy[i-1].place = i
+		s.heavy[last] = nil
+		s.heavy = s.heavy[:last]
+		c.place = 0
+	}
+}
+
+// makeRoom ends the connections that have been quiet for longest, all but the
+// one at work unless nothing else is left.
+func (s *shard) makeRoom(at *conn) {
+	old := slices.Clone(s.heavy)
+	slices.SortFunc(old, func(a, b *conn) int {
+		if a.last != b.last {
+			if a.last < b.last {
+				return -1
+			}
+			return 1
+		}
+		return int(a.id - b.id)
+	})
+	for _, c := range old {
+		if s.mem <= s.limit/8*7 {
+			return
+		}
+		if c != at {
+			s.end(c, endEvicted)
+		}
+	}
+	if s.mem > s.limit {
+		s.end(at, endEvicted)
+	}
+}
+
+// shared fills what all records of a connection share.
+func (s *shard) shared(c *conn, d record.Direction, t, first, last int64) record.Head {
+	return record.Head{Time: t, File: s.cfg.File, Conn: c.identify(s.cfg.File), Direction: d, First: first, Last: last}
+}
+
+// emit gives out a record.
+func (s *shard) emit(r record.Record) {
+	t := r.Type()
+	if !s.cfg.Want.Has(t) || s.enc == nil || s.cfg.Match != nil && !s.cfg.Match(r) {
+		return
+	}
+	p := s.part
+	p.out = s.enc.Encode(p.out, r)
+	id := int64(0)
+	if c := r.Shared().Conn; c != nil {
+		id = c.ID
+	}
+	p.spans = append(p.spans, span{order: s.order, conn: id, end: len(p.out), typ: t})
+}
+
+// reports tells whether a finding would be new: each kind is given out once
+// per connection and direction.
+func (s *shard) reports(c *conn, d record.Direction, id finding.ID) bool {
+	return !c.found[d].Has(id)
+}
+
+// report gives out a finding, unless the connection has it already.
+func (s *shard) report(c *conn, d record.Direction, id finding.ID, o decode.Origin, off int64, text string) {
+	if id == finding.None || !s.reports(c, d, id) {
+		return
+	}
+	c.found[d].Add(id)
+	switch id.Severity() {
+	case finding.Error:
+		s.sum.Errors++
+	case finding.Warning:
+		s.sum.Warnings++
+	default:
+		s.sum.Notes++
+	}
+	s.proof[0] = record.Evidence{Packet: o.Packet, Off: off, Text: text}
+	s.problem = record.Finding{Head: s.shared(c, d, o.Time, o.Packet, o.Packet), ID: id, Evidence: s.proof[:]}
+	s.emit(&s.problem)
+}

@@ -1,0 +1,77 @@
+package record
+
+import (
+	"net/netip"
+	"slices"
+)
+
+var endNames = []string{"fin", "rst", "open", "refused", "unanswered", "reused", "evicted"}
+
+var connFields = slices.Concat([]Field{
+	text("network.transport", "The transport protocol: tcp.", func(Record, int) (string, bool) { return "tcp", true }),
+	text("network.protocol", "What the connection carried: websocket, http, tls, http2; absent when nothing is known.",
+		func(r Record, _ int) (string, bool) { return ifSome(r.(*ConnEnd).Protocol) }),
+	text("network.community_id", "Community ID of version 1 of the connection.", func(r Record, _ int) (string, bool) {
+		if id := r.(*ConnEnd).CommunityID; id != "" {
+			return id, true
+		}
+		return ifSome(communityID(r.Shared().Conn))
+	}),
+	addr("source.ip", "Address of the side that opened the connection.", func(r Record) (netip.Addr, bool) { return ipOf(source(r)) }),
+	num(KindInt, "source.port", "Its port.", func(r Record, _ int) (int64, bool) { return portOf(source(r)) }),
+},
+	traffic("source", func(r Record) *Traffic { return &r.(*ConnEnd).Client }),
+	[]Field{
+		addr("destination.ip", "Address of the other side.", func(r Record) (netip.Addr, bool) { return ipOf(destination(r)) }),
+		num(KindInt, "destination.port", "Its port.", func(r Record, _ int) (int64, bool) { return portOf(destination(r)) }),
+	},
+	traffic("destination", func(r Record) *Traffic { return &r.(*ConnEnd).Server }),
+	packets, sides,
+	[]Field{
+		num(KindDuration, "event.duration_ms", "Time from the first to the last packet.", func(r Record, _ int) (int64, bool) {
+			return ifCounted(r.(*ConnEnd).Duration)
+		}),
+		words(endNames, text("tcp.end", "How it ended: fin, rst, open (the capture ended first), refused, unanswered, reused (a new connection took its ports), evicted (its memory was needed).",
+			func(r Record, _ int) (string, bool) { return ifSome(r.(*ConnEnd).End) })),
+		words(sideNames, text("tcp.ended_by", "The side that sent the first FIN or RST: client or server.", func(r Record, _ int) (string, bool) {
+			return ifSome(r.(*ConnEnd).EndedBy.String())
+		})),
+		num(KindBool, "tcp.midstream", "Whether the connection had begun before the capture.", func(r Record, _ int) (int64, bool) {
+			return flag(r.(*ConnEnd).Midstream)
+		}),
+		num(KindInt, "tcp.retransmitted_bytes", "Payload bytes of both sides that had been seen before.", func(r Record, _ int) (int64, bool) {
+			c := r.(*ConnEnd)
+			return c.Client.Retransmitted + c.Server.Retransmitted, true
+		}),
+		num(KindInt, "tcp.missing_bytes", "Stream bytes of both sides that were sent but are not in the capture.", func(r Record, _ int) (int64, bool) {
+			c := r.(*ConnEnd)
+			return c.Client.Missing + c.Server.Missing, true
+		}),
+		num(KindInt, "websocket.messages", "WebSocket messages, where there were any frames.", func(r Record, _ int) (int64, bool) {
+			c := r.(*ConnEnd)
+			return c.Messages, isWebSocket(c)
+		}),
+		num(KindInt, "websocket.undecoded_bytes", "Stream bytes of the WebSocket session that could not be put into frames.", func(r Record, _ int) (int64, bool) {
+			c := r.(*ConnEnd)
+			return c.Undecoded, isWebSocket(c)
+		}),
+	})
+
+func isWebSocket(c *ConnEnd) bool {
+	return c.Protocol == "websocket" || c.Messages > 0 || c.Undecoded > 0
+}
+
+func traffic(side string, of func(r Record) *Traffic) []Field {
+	count := func(name, doc string, get func(t *Traffic) int64) Field {
+		return num(KindInt, side+"."+name, doc, func(r Record, _ int) (int64, bool) { return get(of(r)), true })
+	}
+	return []Field{
+		count("packets", "Packets that it sent.", func(t *Traffic) int64 { return t.Packets }),
+		count("bytes", "Payload bytes that it sent, retransmissions included.", func(t *Traffic) int64 { return t.Bytes }),
+		count("stream_bytes", "Distinct stream bytes that were captured.", func(t *Traffic) int64 { return t.Stream }),
+		count("missing_bytes", "Stream bytes that it sent but that are not in the capture.", func(t *Traffic) int64 { return t.Missing }),
+		count("retransmitted_bytes", "Payload bytes that had been seen before.", func(t *Traffic) int64 { return t.Retransmitted }),
+		count("out_of_order", "Segments that came late.", func(t *Traffic) int64 { return t.OutOfOrder }),
+		count("conflict_bytes", "Bytes that were sent twice with different content.", func(t *Traffic) int64 { return t.Conflicts }),
+	}
+}

@@ -1,0 +1,113 @@
+// Package recordtest makes records for the tests of what prints, filters and
+// checks them.
+package recordtest
+
+import (
+	"crypto/sha256"
+	"net/netip"
+	"time"
+
+	"framescope/decode/finding"
+	"framescope/decode/record"
+	"framescope/decode/websocket"
+)
+
+// Start is when the connection of Full began: 2026-11-20T16:04:11Z.
+var Start = time.Date(2026, 11, 20, 16, 4, 11, 0, time.UTC).UnixNano()
+
+// Conn returns a connection between two IPv4 hosts that began at Start.
+func Conn(id int64) *record.Conn {
+	c := &record.Conn{
+		ID: id, File: "x.pcap", Start: Start,
+		Source:      netip.AddrPortFrom(netip.MustParseAddr("10.0.0.7"), uint16(51880+2*id)),
+		Destination: netip.MustParseAddrPort("10.0.0.2:8765"),
+	}
+	c.Prepare()
+	return c
+}
+
+// Head returns the head of a record of c whose first and last packets are
+// given, sent ms milliseconds after c began.
+func Head(c *record.Conn, from record.Direction, ms float64, first, last int64) record.Head {
+	return record.Head{Time: c.Start + int64(ms*1e6), File: c.File, Conn: c, Direction: from, First: first, Last: last}
+}
+
+// Issues returns a set of findings.
+func Issues(ids ...finding.ID) (s finding.Set) {
+	for _, id := range ids {
+		s.Add(id)
+	}
+	return s
+}
+
+// Full returns a record of each type, in the order of the types, with a value in
+// every field that can have one beside the others.
+func Full() []record.Record {
+	c := Conn(1)
+	sum := sha256.Sum256([]byte("{\"hello\":1}"))
+	request := record.Request{
+		Method: "GET", Target: "/room?id=7", Version: "1.1",
+		Headers: []record.Pair{
+			{Name: "Host", Value: "chat.example"}, {Name: "Upgrade", Value: "websocket"}, {Name: "Connection", Value: "Upgrade"},
+			{Name: "Sec-WebSocket-Key", Value: "dGhlIHNhbXBsZSBub25jZQ=="}, {Name: "Sec-WebSocket-Version", Value: "13"},
+			{Name: "Sec-WebSocket-Protocol", Value: "chat, superchat"}, {Name: "Origin", Value: "https://chat.example"},
+		},
+	}
+	return []record.Record{
+		&record.ConnEnd{
+			Head: Head(c, record.None, 0, 1, 142), Protocol: "websocket", Duration: 3_212_345_678,
+			End: "fin", EndedBy: record.Client, Midstream: false,
+			Client:   record.Traffic{Packets: 70, Bytes: 2200, Stream: 2100, Missing: 0, Retransmitted: 100, OutOfOrder: 1},
+			Server:   record.Traffic{Packets: 72, Bytes: 12400, Stream: 12400, Missing: 1448, Conflicts: 3},
+			Messages: 60, Undecoded: 12,
+		},
+		&record.HTTP{
+			Head:     Head(c, record.None, 1, 4, 6),
+			Request:  record.Request{Method: "GET", Target: "/health", Version: "1.1", Headers: []record.Pair{{Name: "Host", Value: "chat.example"}}},
+			Response: record.Response{Status: 200, Reason: "OK", Version: "1.1", Headers: []record.Pair{{Name: "Content-Length", Value: "2"}}, Body: "ok"},
+			Duration: 800_000,
+		},
+		&record.Handshake{
+			Head: Head(c, record.None, 204, 4, 6), Request: request,
+			Response: record.Response{
+				Status: 101, Reason: "Switching Protocols", Version: "1.1", Body: "unexpected",
+				Headers: []record.Pair{
+					{Name: "Upgrade", Value: "websocket"}, {Name: "Connection", Value: "Upgrade"},
+					{Name: "Sec-WebSocket-Accept", Value: "s3pPLMBiTxaQ9kYGzzhZRbK+xOo="}, {Name: "Sec-WebSocket-Protocol", Value: "chat"},
+				},
+			},
+			OK: record.Yes, AcceptOK: record.Yes, URL: "ws://chat.example/room?id=7", Subprotocol: "chat",
+			Extensions: []string{"permessage-deflate"}, ExtensionParams: "permessage-deflate; server_no_context_takeover",
+			Duration: 1_200_000, Issues: Issues(finding.InformationalResponse),
+		},
+		&record.Frame{
+			Head:     Head(c, record.Client, 207, 8, 9),
+			Header:   websocket.Header{Length: 11, Masked: true, Mask: [4]byte{0x7e, 0x3a, 0xc7, 0xe3}, Fin: true, RSV: websocket.RSV1, Opcode: websocket.Pong, Size: 6},
+			Captured: 10, Ended: true, Off: 512, Inflated: 40, Subflow: 2, RTT: 310_000,
+			Payload: []byte("{\"hello\":1}"), Text: true, More: true, Issues: Issues(finding.TruncatedFrame),
+		},
+		&record.Message{
+			Head: Head(c, record.Server, 208, 9, 12), Opcode: websocket.Binary, Bytes: 70000, Wire: 812, Frames: 2, Compressed: true,
+			Complete: false, Cause: "1448 bytes are not in the capture", SHA256: sum[:], Payload: []byte{0, 1, 0xfe, 0xff}, More: true,
+			Issues: Issues(finding.InflateHistoryLost, finding.Close(4401)),
+		},
+		&record.Close{
+			Head: Head(c, record.Client, 3212, 140, 140), Code: 1001, Reason: "going away", Clean: true, EndedBy: record.Client,
+			Issues: Issues(finding.CloseTimeout),
+		},
+		&record.Packet{
+			Head: Head(c, record.Client, 0, 1, 1), Length: 74, Captured: 68, Link: "ethernet", Protocol: "tcp",
+			Source: c.Source, Destination: c.Destination, Flags: "SYN", Seq: 4294967295, Ack: 0, Payload: 0, Problem: "cut short",
+		},
+		&record.Finding{
+			Head: Head(c, record.Server, 205, 6, 6), ID: finding.AcceptMismatch,
+			Evidence: []record.Evidence{{Packet: 6, Off: 97, Text: "expected s3pPLMBiTxaQ9kYGzzhZRbK+xOo=, found AAAA"}, {Off: -1, Text: "no cache header"}},
+		},
+		&record.Summary{
+			Head: record.Head{File: "x.pcap"}, Packets: 118, Bytes: 96_000, Connections: 2, Sessions: 1, Failed: 1, Frames: 120, Messages: 60,
+			Missing: 1448, Undecoded: 12, Evicted: 1, Truncated: true, First: Start, Last: Start + 3_900_000_000,
+			Errors: 1, Warnings: 2, Notes: 3,
+			Skipped: []record.Skip{{Cause: "link type 147 cannot be read", Packets: 12, Bytes: 900}, {Cause: "cut short", Packets: 1}},
+		},
+	}
+}
