@@ -6,13 +6,13 @@ import (
 	"io"
 	"os"
 	"os/signal"
-	"runtime/debug"
 	"slices"
 	"strconv"
 	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 	"golang.org/x/term"
 
 	"framescope/capture/pcapfile"
@@ -56,7 +56,20 @@ after everything before the damage was printed.`,
 		},
 		RunE: func(_ *cobra.Command, args []string) error { return decodeFiles(std, &f, args) },
 	}
-	fl := c.Flags()
+	f.register(c.Flags())
+	complete := func(name string, values ...string) {
+		_ = c.RegisterFlagCompletionFunc(name, cobra.FixedCompletions(values, cobra.ShellCompDirectiveNoFileComp))
+	}
+	complete("output", output.Formats...)
+	complete("select", typeNames()...)
+	complete("payload", payloadModes...)
+	complete("color", "auto", "always", "never")
+	complete("overlap", "first", "last")
+	return c
+}
+
+// register declares the flags.
+func (f *decodeFlags) register(fl *pflag.FlagSet) {
 	fl.SortFlags = false
 	fl.StringVarP(&f.format, "output", "o", "table", "`format`: table, wide, json, jsonl or csv")
 	fl.StringVar(&f.sel, "select", "", "record `types` to print, separated by commas: "+strings.Join(typeNames(), ", "))
@@ -72,15 +85,6 @@ after everything before the damage was printed.`,
 	fl.Var(&f.maxMessage, "max-message", "how much of one message is kept")
 	fl.Var(&f.maxInflate, "max-inflate", "how far one message may inflate")
 	fl.BoolVarP(&f.quiet, "quiet", "q", false, "no progress line")
-	complete := func(name string, values ...string) {
-		_ = c.RegisterFlagCompletionFunc(name, cobra.FixedCompletions(values, cobra.ShellCompDirectiveNoFileComp))
-	}
-	complete("output", output.Formats...)
-	complete("select", typeNames()...)
-	complete("payload", payloadModes...)
-	complete("color", "auto", "always", "never")
-	complete("overlap", "first", "last")
-	return c
 }
 
 var payloadModes = []string{"none", "preview", "full", "sha256"}
@@ -243,16 +247,14 @@ func decodeFiles(std stdio, f *decodeFlags, files []string) error {
 	if err != nil {
 		return err
 	}
-	// What is alive stays far below the bound; this keeps the garbage between
-	// two collections below it as well.
-	debug.SetMemoryLimit(cfg.MaxMemory / 10 * 9)
+	heap := newHeap(cfg.MaxMemory)
 	out, err := output.New(std.out, f.format, opts)
 	if err != nil {
 		return err
 	}
 	cfg.Encoder = func() flow.Encoder { return out.Encoder() }
 	cfg.Output = func(it *flow.Item) error { return out.Write(output.Item(*it)) }
-	d := decoding{std: std, cfg: cfg, stop: make(chan os.Signal, 1)}
+	d := decoding{std: std, cfg: cfg, heap: heap, stop: make(chan os.Signal, 1)}
 	signal.Notify(d.stop, os.Interrupt)
 	defer signal.Stop(d.stop)
 	if !f.quiet && terminal(std.err) {
@@ -289,13 +291,14 @@ type decoding struct {
 	std         stdio
 	cfg         flow.Config
 	bar         *progress
+	heap        *heap
 	stop        chan os.Signal
 	interrupted bool
 	broken      error // the output cannot be written any more
 }
 
 // batchBytes is how much of a capture goes through the engine at once.
-const batchBytes = 1 << 20
+const batchBytes = 1 << 19
 
 // file decodes one capture.
 func (d *decoding) file(name string) error {
@@ -321,6 +324,7 @@ func (d *decoding) file(name string) error {
 			e.Packet((*flow.Packet)(&b.Packets[i]))
 		}
 		e.Flush(func() { free <- b })
+		d.heap.check()
 		d.bar.show(name, r.Offset(), r.Size())
 		select {
 		case <-d.stop:

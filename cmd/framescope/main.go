@@ -80,8 +80,9 @@ read to its end (after printing all that could), 3 not permitted.`,
 		Example: `  framescope decode session.pcapng
   framescope decode -o jsonl --select ws_message session.pcap.gz | jq .websocket.bytes
   tcpdump -i lo -w - port 8765 | framescope decode -`,
-		SilenceErrors: true,
-		SilenceUsage:  true,
+		SuggestionsMinimumDistance: 3,
+		SilenceErrors:              true,
+		SilenceUsage:               true,
 		Args: func(cmd *cobra.Command, args []string) error {
 			if len(args) == 0 {
 				return nil

@@ -26,8 +26,9 @@ type Error struct {
 // place.
 const window = 48
 
-// Error returns the message, the expression with a caret below the place, and
-// the hint, on lines of their own.
+// Error returns the message, the expression with carets below the place, and the
+// hint, on lines of their own. It does not say that it is about a filter: who
+// took the expression knows what it was called.
 func (e *Error) Error() string {
 	size := min(e.Len, window)
 	from, to := max(e.Off-window, 0), min(e.Off+max(size, 1)+window, len(e.Expr))
@@ -44,7 +45,7 @@ func (e *Error) Error() string {
 		rest += "..."
 	}
 	var out strings.Builder
-	out.WriteString("filter: " + flat(e.Msg) + "\n  " + lead + rest + "\n  ")
+	out.WriteString(flat(e.Msg) + "\n  " + lead + rest + "\n  ")
 	out.WriteString(strings.Repeat(" ", utf8.RuneCountInString(lead)) + strings.Repeat("^", max(marked, 1)))
 	if e.Hint != "" {
 		out.WriteString("\n  " + flat(e.Hint))

@@ -356,7 +356,7 @@ func TestErrors(t *testing.T) {
 			t.Errorf("%s: %v is no *Error", tt.expr, err)
 			continue
 		}
-		if got := strings.TrimPrefix(err.Error(), "filter: "); got != tt.want {
+		if got := err.Error(); got != tt.want {
 			t.Errorf("%s\n got %s\nwant %s", tt.expr, got, tt.want)
 		}
 	}
@@ -365,7 +365,7 @@ func TestErrors(t *testing.T) {
 func TestLongErrorsAreCut(t *testing.T) {
 	expr := strings.Repeat("type == conn or ", 20) + "opcode == 1" + strings.Repeat(" or type == conn", 20)
 	_, err := Compile(expr)
-	want := `filter: there is no field "opcode"
+	want := `there is no field "opcode"
   ...type == conn or type == conn or type == conn or opcode == 1 or type == conn or type == conn or type ==...
                                                      ^^^^^^
   did you mean websocket.opcode? It belongs to ws_frame and ws_message.`

@@ -13,6 +13,7 @@ import (
 	"errors"
 	"slices"
 	"sync"
+	"sync/atomic"
 
 	"framescope/decode/packet"
 	"framescope/decode/record"
@@ -134,8 +135,7 @@ type Engine struct {
 	sum   record.Summary
 	skips map[skip]*skipped
 
-	mu  sync.Mutex
-	err error
+	err atomic.Pointer[error]
 }
 
 // A skip is a reason why packets could not be read. link is zero unless it is
@@ -496,18 +496,13 @@ func (e *Engine) Close(truncated bool) (*record.Summary, error) {
 // Err returns the first error of the output, or of the memory that packets
 // were in.
 func (e *Engine) Err() error {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	return e.err
+	if err := e.err.Load(); err != nil {
+		return *err
+	}
+	return nil
 }
 
-func (e *Engine) fail(err error) {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	if e.err == nil {
-		e.err = err
-	}
-}
+func (e *Engine) fail(err error) { e.err.CompareAndSwap(nil, &err) }
 
 // summarize adds up what the engine and its shards counted.
 func (e *Engine) summarize(truncated bool) {

@@ -29,13 +29,14 @@ type shard struct {
 	mem   int64   // bytes that they hold
 	heavy []*conn // those that hold any
 
-	piece stream.Piece
-	req   http1.Request
-	resp  http1.Response
-	h     receiver
-	sides websocket.Config
-	rtt   int64            // of the frame at work
-	skips map[string]int64 // bytes not decoded, by cause
+	piece   stream.Piece
+	req     http1.Request
+	resp    http1.Response
+	h       receiver
+	sides   websocket.Config
+	touched byte
+	rtt     int64            // of the frame at work
+	skips   map[string]int64 // bytes not decoded, by cause
 
 	// Records under construction; they are used again and again.
 	frame   record.Frame
@@ -46,6 +47,9 @@ type shard struct {
 
 func newShard(cfg *Config, memory int64) *shard {
 	s := &shard{cfg: cfg, limit: memory / 4 * 3, skips: map[string]int64{}}
+	if !cfg.Want.Has(record.TypeFrame) && !cfg.Want.Has(record.TypeMessage) {
+		cfg.Preview, cfg.Full = 0, false
+	}
 	s.sides = websocket.Config{
 		Preview: cfg.Preview, Full: cfg.Full, Digest: cfg.Digest,
 		// A message that is kept whole must not push out all else.
@@ -66,8 +70,17 @@ func newShard(cfg *Config, memory int64) *shard {
 // run does the shard's part of a job.
 func (s *shard) run(j *job, p *part) {
 	s.part = p
+	var touched byte
 	for i := range p.items {
 		it := &p.items[i]
+		if i+touchAhead < len(p.items) {
+			// Another core has read these bytes: fetching them takes as long
+			// as decoding a few packets.
+			b := p.items[i+touchAhead].seg
+			for n := 0; n < len(b) && n < touchBytes; n += 64 {
+				touched ^= b[n]
+			}
+		}
 		s.order, s.now = it.num, it.time
 		if it.pkt >= 0 {
 			s.packet(&j.packets[it.pkt], it.c, it.dir)
@@ -80,7 +93,13 @@ func (s *shard) run(j *job, p *part) {
 		}
 	}
 	s.part = nil
+	s.touched = touched
 }
+
+const (
+	touchAhead = 4       // items
+	touchBytes = 2 << 10 // of one
+)
 
 // segment takes one TCP segment.
 func (s *shard) segment(it *item) {
@@ -114,7 +133,8 @@ func (s *shard) segment(it *item) {
 			s.settle(c, dir)
 		}
 	}
-	if c.mem != 0 || h.kept.data != nil || h.side != nil || h.early != nil {
+	// What a Side holds changes slowly; what is kept can be a lot at once.
+	if h.kept.data != nil || h.early != nil || h.side != nil && (c.packets[0]+c.packets[1])&7 == 0 {
 		s.weigh(c)
 	}
 }

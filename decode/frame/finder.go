@@ -311,6 +311,9 @@ func (f *Finder[H, J]) header(b []byte, start, last bool) bool {
 		return true
 	}
 	state, w, fresh := f.Judge.Follow(0, h)
+	if !fresh && len(f.landed) == 0 {
+		return true
+	}
 	alone := f.begins(start)
 	own := 0.0
 	var t *tip[H]

@@ -207,11 +207,11 @@ func (e *rows) packet(dst []byte, p *record.Packet) []byte {
 		add("! " + p.Problem)
 	}
 	add(p.Protocol)
+	add(p.Flags)
 	if p.Source.IsValid() || p.Destination.IsValid() {
 		c := record.Conn{Source: p.Source, Destination: p.Destination}
 		add(c.Peers())
 	}
-	add(p.Flags)
 	if p.Payload > 0 {
 		add(string(appendCount(nil, p.Payload, "byte", "bytes")) + " of payload")
 	}

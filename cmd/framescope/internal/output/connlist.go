@@ -24,11 +24,11 @@ func (t *table) line(id int64, peers []byte, e *ending) {
 	}
 	if t.last != lineList {
 		t.interrupt(lineList)
-		t.w.Write(t.paint.append(nil, dim, string(row("conn", "from > to", "protocol", "end", "time", ""))))
-		t.w.WriteByte('\n')
+		t.w.bytes(t.paint.append(nil, dim, string(row("conn", "from > to", "protocol", "end", "time", ""))))
+		t.w.text("\n")
 	}
-	t.w.Write(row("C"+strconv.FormatInt(id, 10), string(peers), cmp.Or(e.protocol, "?"), e.how, string(appendDuration(nil, e.duration)), last))
-	t.w.WriteByte('\n')
+	t.w.bytes(row("C"+strconv.FormatInt(id, 10), string(peers), cmp.Or(e.protocol, "?"), e.how, string(appendDuration(nil, e.duration)), last))
+	t.w.text("\n")
 }
 
 // lineList stands for the list of connections where the number of one that was

@@ -191,7 +191,7 @@ func (t *table) found(out []byte, f found) []byte {
 func (t *table) findLoose() {
 	if out := t.findingsOf(&t.loose); out != nil {
 		t.interrupt(-1)
-		t.w.Write(out)
+		t.w.bytes(out)
 		t.loose = group{}
 	}
 }

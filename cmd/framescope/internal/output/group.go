@@ -91,8 +91,8 @@ func (t *table) heading(g *group) {
 	t.interrupt(g.id)
 	if t.o.Files && g.file != t.file {
 		t.file = g.file
-		t.w.Write(t.paint.append(nil, bold, cutTo(g.file, t.o.Width)))
-		t.w.WriteString("\n\n")
+		t.w.bytes(t.paint.append(nil, bold, cutTo(g.file, t.o.Width)))
+		t.w.text("\n\n")
 	}
 	name := "C" + strconv.FormatInt(g.id, 10)
 	if g.started {
@@ -144,7 +144,7 @@ func (t *table) heading(g *group) {
 		out = append(t.paint.append(out, dim, heads(t.wide, g.subflows)), '\n')
 	}
 	g.started = true
-	t.w.Write(out)
+	t.w.bytes(out)
 }
 
 func cutTo(s string, room int) string {

@@ -6,7 +6,6 @@
 package output
 
 import (
-	"bufio"
 	"fmt"
 	"io"
 	"slices"
@@ -105,7 +104,7 @@ type Item struct {
 type Printer struct {
 	format  string
 	o       Options
-	w       *bufio.Writer
+	w       sink
 	columns []column // of CSV
 	table   *table
 	n       int64 // items written
@@ -116,7 +115,7 @@ func New(w io.Writer, format string, o Options) (*Printer, error) {
 	if !slices.Contains(Formats, format) {
 		return nil, fmt.Errorf("output: format %q: expected %s", format, strings.Join(Formats, ", "))
 	}
-	p := &Printer{format: format, o: o, w: bufio.NewWriterSize(w, 1<<16)}
+	p := &Printer{format: format, o: o, w: newSink(w)}
 	if p.o.Types == 0 {
 		p.o.Types = DefaultTypes(format)
 	}
@@ -157,24 +156,24 @@ func (p *Printer) Write(it Item) error {
 	switch p.format {
 	case "json":
 		if p.n == 1 {
-			p.w.WriteString("[\n")
+			p.w.text("[\n")
 		} else {
-			p.w.WriteString(",\n")
+			p.w.text(",\n")
 		}
 	case "csv":
 		if p.n == 1 {
-			p.w.Write(header(p.columns))
+			p.w.bytes(header(p.columns))
 		}
 	case "table", "wide":
 		p.table.write(it)
-		return p.err()
+		return p.w.err()
 	}
-	p.w.Write(it.Data)
-	return p.err()
+	p.w.bytes(it.Data)
+	return p.w.err()
 }
 
 // Flush hands on what is in the buffer, so that somebody who watches sees it.
-func (p *Printer) Flush() error { return p.w.Flush() }
+func (p *Printer) Flush() error { return p.w.flush() }
 
 // Close prints what was held back and what comes at the end. It does not close
 // the Writer below.
@@ -182,23 +181,17 @@ func (p *Printer) Close() error {
 	switch p.format {
 	case "json":
 		if p.n == 0 {
-			p.w.WriteString("[")
+			p.w.text("[")
 		}
-		p.w.WriteString("\n]\n")
+		p.w.text("\n]\n")
 	case "csv":
 		if p.n == 0 {
-			p.w.Write(header(p.columns))
+			p.w.bytes(header(p.columns))
 		}
 	case "table", "wide":
 		p.table.close()
 	}
-	return p.w.Flush()
-}
-
-// err returns the error of the buffered writer, which keeps it.
-func (p *Printer) err() error {
-	_, err := p.w.Write(nil)
-	return err
+	return p.w.flush()
 }
 
 // A jsonEncoder writes JSON objects, with a line break behind each for JSON

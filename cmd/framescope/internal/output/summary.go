@@ -171,7 +171,7 @@ func (t *table) summary(p *parts) {
 	if t.others.total > 0 && !listed {
 		say("", append([]byte("without WebSocket: "), t.others.counts()...))
 	}
-	t.w.Write(out)
+	t.w.bytes(out)
 	t.others, t.shown, t.missing, t.undecoded = others{}, false, 0, 0
 }
 
@@ -231,11 +231,11 @@ func (t *table) listOthers() {
 	}
 	if tbl.Render() == nil {
 		for l := range bytes.Lines(out.Bytes()) {
-			t.w.Write(append(bytes.TrimRight(l, " \n"), '\n'))
+			t.w.bytes(append(bytes.TrimRight(l, " \n"), '\n'))
 		}
 	}
 	if n := t.others.total - int64(len(rows)); n > 0 {
-		t.w.Write(append(appendCount(nil, n, "more connection", "more connections"), '\n'))
+		t.w.bytes(append(appendCount(nil, n, "more connection", "more connections"), '\n'))
 	}
 }
 

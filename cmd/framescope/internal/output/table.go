@@ -1,7 +1,6 @@
 package output
 
 import (
-	"bufio"
 	"container/heap"
 	"slices"
 
@@ -13,7 +12,7 @@ import (
 // numbers, which is that in which they began. What comes of a later one is held
 // back until the earlier ones are over, or until that is too much to hold.
 type table struct {
-	w     *bufio.Writer
+	w     sink
 	o     *Options
 	paint painter
 	wide  bool
@@ -54,7 +53,7 @@ const (
 	maxEarly = 4 << 10
 )
 
-func newTable(w *bufio.Writer, o *Options, wide, asked bool) *table {
+func newTable(w sink, o *Options, wide, asked bool) *table {
 	inside := sessionTypes | record.Of(record.TypeFinding, record.TypeHTTP)
 	return &table{
 		list: asked && o.Types.Has(record.TypeConn) && o.Types&inside == 0,
@@ -72,7 +71,7 @@ func (t *table) write(it Item) {
 		return
 	case tagPacket:
 		t.interrupt(0)
-		t.w.Write(p.b)
+		t.w.bytes(p.b)
 		return
 	case tagSummary:
 		t.summary(&p)
@@ -89,43 +88,44 @@ func (t *table) write(it Item) {
 		}
 		return
 	}
-	if kind == tagEnd {
-		e := readEnding(&p)
-		t.missing += e.missing
-		t.undecoded += e.undecoded
-		g := t.groups[it.Conn]
-		if g == nil && (!selected || !t.asked && e.protocol != "websocket") {
-			t.others.add(it.Conn, peers, e)
-			return
+	switch {
+	case kind == tagEnd:
+		t.over(it.Conn, peers, file, readEnding(&p), selected)
+	case it.Conn != 0:
+		g := t.group(it.Conn, peers, file)
+		t.take(g, kind, &p, selected)
+		if g.visible {
+			t.advance()
 		}
-		g = t.group(it.Conn, peers, file)
-		g.end, g.ended = e, true
-		if selected && (t.asked && t.o.Types.Has(record.TypeConn) || !t.asked && e.protocol == "websocket") {
-			t.show(g)
-		}
-		g.sawWS = g.sawWS || e.protocol == "websocket"
-		if !g.visible {
-			t.others.add(it.Conn, peers, e)
-			t.drop(g)
-			return
-		}
-		t.advance()
-		return
-	}
-	if it.Conn == 0 {
-		if kind == tagFinding {
-			t.finding(&t.loose, &p)
-		}
-		return
-	}
-	g := t.group(it.Conn, peers, file)
-	t.take(g, kind, &p, selected)
-	if g.visible {
-		t.advance()
+	case kind == tagFinding:
+		t.finding(&t.loose, &p)
 	}
 	if t.held > t.o.MaxHeld {
 		t.relieve()
 	}
+}
+
+// over takes the end of a connection.
+func (t *table) over(id int64, peers, file []byte, e *ending, selected bool) {
+	t.missing += e.missing
+	t.undecoded += e.undecoded
+	g := t.groups[id]
+	if g == nil && (!selected || !t.asked && e.protocol != "websocket") {
+		t.others.add(id, peers, e)
+		return
+	}
+	g = t.group(id, peers, file)
+	g.end, g.ended = e, true
+	if selected && (t.asked && t.o.Types.Has(record.TypeConn) || !t.asked && e.protocol == "websocket") {
+		t.show(g)
+	}
+	g.sawWS = g.sawWS || e.protocol == "websocket"
+	if !g.visible {
+		t.others.add(id, peers, e)
+		t.drop(g)
+		return
+	}
+	t.advance()
 }
 
 // take puts an item into its group.
@@ -211,7 +211,7 @@ func (t *table) addRow(g *group, text []byte) {
 // hold adds text to a group; if it is the one being printed, the text goes out.
 func (t *table) hold(g *group, text []byte) {
 	if t.streaming(g) {
-		t.w.Write(text)
+		t.w.bytes(text)
 		return
 	}
 	t.grow(g, g.buf.add(&t.pool, text))
@@ -361,7 +361,7 @@ func (t *table) part(g *group) {
 func (t *table) finish(g *group) {
 	told := !g.started && g.ended
 	t.part(g)
-	t.w.Write(t.endOf(g, told))
+	t.w.bytes(t.endOf(g, told))
 	t.shown = t.shown || g.sawWS
 	t.drop(g)
 }
@@ -382,7 +382,7 @@ func (t *table) close() {
 // last.
 func (t *table) interrupt(id int64) {
 	if t.last != id && t.blank {
-		t.w.WriteByte('\n')
+		t.w.text("\n")
 	}
 	t.last, t.blank = id, true
 }

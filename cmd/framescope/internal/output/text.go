@@ -1,7 +1,5 @@
 package output
 
-import "bufio"
-
 // chunk is how large the pieces are that long texts are held in, in bytes.
 const chunk = 4 << 10
 
@@ -46,9 +44,9 @@ func (t *text) empty() bool { return len(t.last) == 0 }
 
 // writeTo writes the text out and forgets it. It returns how much memory it
 // held.
-func (t *text) writeTo(w *bufio.Writer, p *pool) (held int) {
+func (t *text) writeTo(w sink, p *pool) (held int) {
 	for _, b := range append(t.full, t.last) {
-		w.Write(b) // the Printer asks w for its error
+		w.bytes(b)
 		held += cap(b)
 		p.put(b)
 	}
