@@ -166,7 +166,12 @@ func (f *decodeFlags) plan(std stdio, files int) (cfg flow.Config, o output.Opti
 		return cfg, o, fmt.Errorf("--filter: %w", err)
 	}
 	if f.filter != "" {
+		o.Match = match.Match
 		cfg.Match = match.Match
+		if table {
+			// What is selected has a heading and an end, too.
+			cfg.Match = func(r record.Record) bool { return output.Context.Has(r.Type()) || match.Match(r) }
+		}
 		cfg.Digest = cfg.Digest || match.Uses("websocket.sha256")
 		cfg.Full = cfg.Full || match.Uses("websocket.payload") || match.Uses("websocket.payload_hex")
 	}

@@ -25,16 +25,19 @@ const (
 // A conn is one TCP connection. Until it is handed to its shard with its first
 // item it belongs to the engine's goroutine, afterwards to the shard's.
 type conn struct {
-	id        int64
-	start     int64
-	last      int64
-	addr      [2]packet.Addr // of the two ends, in the order of the key
-	port      [2]uint16
-	shard     uint8
-	client    uint8 // the end that is the client, 0 or 1
-	midstream bool  // the first packet was no SYN
-	decodeAs  bool  // the user says that it is WebSocket
-	over      bool
+	id         int64
+	start      int64
+	last       int64 // time of the last packet
+	lastPacket int64
+	closeAt    decode.Origin // the first FIN or RST
+	events     int
+	addr       [2]packet.Addr // of the two ends, in the order of the key
+	port       [2]uint16
+	shard      uint8
+	client     uint8 // the end that is the client, 0 or 1
+	midstream  bool  // the first packet was no SYN
+	decodeAs   bool  // the user says that it is WebSocket
+	over       bool
 
 	rec     *record.Conn // nil until the first record
 	half    [2]half
@@ -76,6 +79,7 @@ type half struct {
 	off     int64 // stream offset of the byte at work
 	side    *websocket.Side
 	kept    kept
+	alien   *alien // what came instead of HTTP
 	body    http1.Body
 }
 
@@ -167,6 +171,9 @@ func (c *conn) turn(dir uint8) bool {
 	c.client = dir
 	return true
 }
+
+// lastSeen is the last packet of the connection.
+func (c *conn) lastSeen() decode.Origin { return decode.Origin{Packet: c.lastPacket, Time: c.last} }
 
 // closed reports whether end dir has closed its direction.
 func (c *conn) closed(dir uint8) bool {

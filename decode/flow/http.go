@@ -397,30 +397,41 @@ func (s *shard) foreign(c *conn, dir uint8, kind http1.Kind, work []byte) {
 	s.replay(c, dir)
 }
 
-// notHTTP reports an answer to an upgrade request that is no HTTP.
+// An alien is what a direction began with instead of HTTP.
+type alien struct {
+	kind  http1.Kind
+	first string
+	at    decode.Origin
+	off   int64
+}
+
+// notHTTP notes that a direction carries no HTTP. For the server that explains
+// why an upgrade request has no answer.
 func (s *shard) notHTTP(c *conn, dir uint8, kind http1.Kind, work []byte) {
-	q := c.http
-	if dir == c.client {
-		return
-	}
 	h := &c.half[dir]
-	o := h.kept.first(decode.Origin{Packet: s.order, Time: s.now})
-	off := h.kept.begin(h.off)
-	if q == nil || len(q.queue) == 0 {
+	if dir == c.client || h.alien != nil {
 		return
 	}
-	x := q.queue[0]
-	id, text := finding.NotHTTP, "the answer begins "+strconv.QuoteToASCII(string(work[:min(len(work), 24)]))
-	switch kind {
+	o := h.kept.first(decode.Origin{Packet: s.order, Time: s.now})
+	h.alien = &alien{kind, string(work[:min(len(work), 24)]), o, h.kept.begin(h.off)}
+	if q := c.http; q != nil && len(q.queue) > 0 {
+		x := q.queue[0]
+		q.queue = q.queue[1:]
+		if s.finishExchange(c, x) {
+			s.reportAlien(c, h.alien)
+		}
+	}
+}
+
+func (s *shard) reportAlien(c *conn, a *alien) {
+	id, text := finding.NotHTTP, "the answer begins "+strconv.QuoteToASCII(a.first)
+	switch a.kind {
 	case http1.HTTP2:
 		id, text = finding.HTTP2OnlyServer, "the answer is an HTTP/2 SETTINGS frame"
 	case http1.TLS:
 		id, text = finding.PlainToTLSPort, "the answer is a TLS record"
 	}
-	q.queue = q.queue[1:]
-	if s.finishExchange(c, x) {
-		s.report(c, record.Server, id, o, off, text)
-	}
+	s.report(c, record.Server, id, a.at, a.off, text)
 }
 
 // finishHTTP gives out what waits for more when the connection is over.
@@ -446,11 +457,17 @@ func (s *shard) finishHTTP(c *conn, why ending) {
 		if i > 0 || !meant || why == endEvicted || c.packets[1-c.client] == 0 {
 			continue
 		}
-		o := decode.Origin{Packet: s.order, Time: c.last}
+		o := c.lastSeen()
+		if c.closer != 0 {
+			o = c.closeAt
+		}
+		server := &c.half[1-c.client]
 		switch {
-		case len(c.half[1-c.client].kept.data) > 0:
+		case server.alien != nil:
+			s.reportAlien(c, server.alien)
+		case len(server.kept.data) > 0:
 			s.report(c, record.Server, finding.ResponseTruncated, o, -1, "the answer ends inside its head")
-		case c.half[1-c.client].mode == modeIgnore:
+		case server.mode == modeIgnore:
 		case c.reset && c.closer == 1+int8(1-c.client):
 			s.report(c, record.Server, finding.ResetBeforeResponse, o, -1, "RST instead of an answer")
 		case c.closer == 1+int8(1-c.client):

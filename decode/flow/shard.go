@@ -115,6 +115,7 @@ func (s *shard) segment(it *item) {
 	}
 	c.packets[dir]++
 	c.last = max(c.last, it.time)
+	c.lastPacket = it.num
 	if it.flags&(flagSYN|flagFIN|flagRST) != 0 {
 		s.control(c, it)
 	}
@@ -209,6 +210,7 @@ func (s *shard) control(c *conn, it *item) {
 	}
 	if it.flags&(flagFIN|flagRST) != 0 && c.closer == 0 {
 		c.closer = 1 + int8(dir)
+		c.closeAt = decode.Origin{Packet: it.num, Time: it.time}
 	}
 	if it.flags&flagRST != 0 {
 		c.reset = true
@@ -276,8 +278,16 @@ func (s *shard) gap(c *conn, dir uint8, p *stream.Piece) {
 	h := &c.half[dir]
 	switch h.mode {
 	case modeFrames:
+		text := itoa(p.Len) + " bytes missing: " + p.Why.String()
+		switch {
+		case c.ws == nil:
+		case p.Why == stream.Cut:
+			s.report(c, c.direction(dir), finding.SnaplenCut, p.Origin, p.Off, text)
+		default:
+			s.event(c, c.direction(dir), finding.CaptureGap, p.Origin, p.Off, text)
+		}
+		h.fresh = false
 		s.h.at(c, dir)
-		s.h.why = p.Why
 		h.side.Gap(p.Len, p.Origin, &s.h)
 	case modeHold:
 		h.kept.gap(p.Len, p.Origin, h.off)
@@ -316,6 +326,12 @@ func (s *shard) streamEnd(c *conn, dir uint8) {
 	h := &c.half[dir]
 	if h.ended {
 		return
+	}
+	if k := h.kept.data; h.mode == modeHead && len(k) > 0 {
+		// More bytes would have told what it is.
+		if kind := http1.Sniff(k); kind != http1.RequestHead && kind != http1.ResponseHead {
+			s.foreign(c, dir, http1.Other, k)
+		}
 	}
 	h.ended = true
 	switch h.mode {
@@ -386,13 +402,12 @@ func (s *shard) connEnd(c *conn, why ending) {
 	default:
 		e.End = "open"
 	}
-	o := decode.Origin{Packet: s.order, Time: c.last}
 	switch e.End {
 	case "refused":
-		s.report(c, record.Server, finding.TCPRefused, o, -1, "the SYN was answered with RST")
+		s.report(c, record.Server, finding.TCPRefused, c.closeAt, -1, "the SYN was answered with RST")
 	case "unanswered":
 		if c.syns > 1 {
-			s.report(c, record.Client, finding.TCPSYNTimeout, o, -1, itoa(int64(c.syns))+" SYNs, no answer")
+			s.report(c, record.Client, finding.TCPSYNTimeout, c.lastSeen(), -1, itoa(int64(c.syns))+" SYNs, no answer")
 		}
 	}
 	for dir := range c.half {
@@ -521,6 +536,24 @@ func (s *shard) report(c *conn, d record.Direction, id finding.ID, o decode.Orig
 		return
 	}
 	c.found[d].Add(id)
+	s.give(c, d, id, o, off, text)
+}
+
+// maxEvents bounds the gaps of a connection that are given out one by one.
+const maxEvents = 1000
+
+// event gives out a finding that may come again and again in a connection.
+func (s *shard) event(c *conn, d record.Direction, id finding.ID, o decode.Origin, off int64, text string) {
+	if c.events >= maxEvents && !s.reports(c, d, id) {
+		return
+	}
+	c.events++
+	c.found[d].Add(id)
+	s.give(c, d, id, o, off, text)
+}
+
+// give gives out a finding.
+func (s *shard) give(c *conn, d record.Direction, id finding.ID, o decode.Origin, off int64, text string) {
 	switch id.Severity() {
 	case finding.Error:
 		s.sum.Errors++

@@ -4,11 +4,9 @@ import (
 	"strconv"
 	"time"
 
-	"framescope/decode"
 	"framescope/decode/finding"
 	"framescope/decode/http1"
 	"framescope/decode/record"
-	"framescope/decode/stream"
 	"framescope/decode/websocket"
 )
 
@@ -20,6 +18,7 @@ type session struct {
 	pings     websocket.Pings
 	closes    []*record.Close // given out when it is known how they ended
 	closed    [2]bool
+	code      uint16 // of the last close frame
 	truncated bool
 	last      int64 // time of the last frame
 	messages  int64
@@ -160,7 +159,6 @@ type receiver struct {
 	s   *shard
 	c   *conn
 	dir uint8
-	why stream.Cause // of the last gap
 }
 
 func (r *receiver) at(c *conn, dir uint8) { r.c, r.dir = c, dir }
@@ -257,6 +255,12 @@ func (s *shard) closeOrPing(c *conn, dir uint8, f *websocket.Frame) {
 	if o := c.half[1-dir].side; o != nil {
 		o.PeerClosed()
 	}
+	if ws.closed[1-dir] && f.Close.Code == ws.code {
+		// The answer repeats the code, and says nothing of its own by it.
+		f.Issues = without(f.Issues, websocket.CloseFinding(f.Close.Code, f.Close.Reason))
+	} else {
+		ws.code = f.Close.Code
+	}
 	if len(ws.closes) < 2 || !ws.closed[dir] {
 		d := c.direction(dir)
 		rec := &record.Close{
@@ -273,6 +277,16 @@ func (s *shard) closeOrPing(c *conn, dir uint8, f *websocket.Frame) {
 	if ws.closed[0] && ws.closed[1] {
 		s.giveCloses(c)
 	}
+}
+
+// without returns a set without an id.
+func without(s finding.Set, id finding.ID) (t finding.Set) {
+	for i := range s.All() {
+		if i != id {
+			t.Add(i)
+		}
+	}
+	return t
 }
 
 // giveCloses gives out the close records: it is known now whether the session
@@ -320,7 +334,7 @@ func (r *receiver) Skipped(k *websocket.Skipped) {
 		if k.Err != nil {
 			text += ": " + k.Err.Error()
 		}
-		s.report(c, d, finding.UndecodedBytes, k.First, k.Off, text)
+		s.event(c, d, finding.UndecodedBytes, k.First, k.Off, text)
 	}
 }
 
@@ -338,16 +352,18 @@ func (s *shard) finishSession(c *conn, why ending) {
 	if ws.closed[0] || ws.closed[1] || !over || why == endEvicted {
 		return
 	}
+	if ws.last == 0 && ws.hs.OK == websocket.No {
+		return // the client did not like the handshake; that is said already
+	}
 	by := c.direction(uint8(c.closer - 1))
-	o := decode.Origin{Packet: s.order, Time: c.last}
 	id, text := finding.AbnormalFIN, "FIN from the "+by.String()+" and no close frame"
 	if c.reset {
 		id, text = finding.AbnormalRST, "RST from the "+by.String()+" and no close frame"
 	}
-	rec := &record.Close{Head: s.shared(c, record.None, c.last, 0, 0), Code: 1006, EndedBy: by}
+	rec := &record.Close{Head: s.shared(c, record.None, c.closeAt.Time, c.closeAt.Packet, c.closeAt.Packet), Code: 1006, EndedBy: by}
 	rec.Issues.Add(id)
 	s.emit(rec)
-	s.report(c, by, id, o, -1, text)
+	s.report(c, by, id, c.closeAt, -1, text)
 }
 
 // frameLike reports whether b begins like a frame that a client sends first.

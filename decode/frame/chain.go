@@ -30,10 +30,6 @@ func (t *tip[H]) inside(o *tip[H]) bool { return t.head > o.last && t.next <= o.
 // fills reports whether t begins where the payload of the last frame of o does.
 func (t *tip[H]) fills(o *tip[H]) bool { return t.head == o.last+int64(o.size) }
 
-func (t *tip[H]) convinces(d *Demand) bool {
-	return t.bits >= d.Bits && t.pattern >= d.Pattern && t.aligned >= d.Aligned && t.telling >= d.Telling
-}
-
 const (
 	maxTips = 32
 	never   = math.MaxInt64

@@ -339,6 +339,9 @@ func (f *Finder[H, J]) header(b []byte, start, last bool) bool {
 	t.last, t.size, t.next = f.pos, int32(size), f.pos+int64(size)+payload
 	t.state, t.hdr = state, *h
 	t.own, t.reach = own, w.Reach
+	if w.Real == 0 {
+		t.reach = 0
+	}
 	t.bits += own
 	t.n++
 	t.starts = f.starts
@@ -383,7 +386,7 @@ func (f *Finder[H, J]) join(start bool) *tip[H] {
 	for _, l := range f.landed {
 		// What is inside the payload of a frame that is believed is content,
 		// however good it looks.
-		if t.inside(l) && l.convinces(d) {
+		if t.inside(l) && f.convinces(l) {
 			t = l
 		}
 	}
@@ -429,7 +432,7 @@ func (f *Finder[H, J]) decide(end bool) (int64, bool) {
 		}
 	}
 	for i := range f.ends {
-		if t := &f.ends[i]; t.convinces(d) && (best == nil || t.bits > best.bits) {
+		if t := &f.ends[i]; f.convinces(t) && (best == nil || t.bits > best.bits) {
 			best = t
 		}
 	}
@@ -437,7 +440,7 @@ func (f *Finder[H, J]) decide(end bool) (int64, bool) {
 		return 0, false
 	}
 	for i := range f.ends {
-		if t := &f.ends[i]; best.inside(t) && t.convinces(d) {
+		if t := &f.ends[i]; best.inside(t) && f.convinces(t) {
 			best = t
 		}
 	}
@@ -469,6 +472,19 @@ func (f *Finder[H, J]) decide(end bool) (int64, bool) {
 		}
 	}
 	return off, off >= f.base
+}
+
+// convinces reports whether t can be neither chance nor a repeating pattern.
+func (f *Finder[H, J]) convinces(t *tip[H]) bool {
+	d := &f.demand
+	bits := d.Bits
+	if t.aligned == t.n && t.head == f.run {
+		bits = d.First
+	}
+	if d.Telling > 0 && (t.telling < d.Telling || 2*t.telling < t.n) {
+		return false
+	}
+	return t.bits >= bits && t.pattern >= d.Pattern && t.aligned >= d.Aligned
 }
 
 // placed reports whether the frames of t can hardly be the content of another:

@@ -25,7 +25,8 @@ type State uint32
 // A Weight says how likely a header is.
 type Weight struct {
 	// Real is the probability of such a header among headers in this place,
-	// Chance that among random bytes.
+	// Chance that among random bytes. If Real is zero, the header is possible
+	// but speaks for nothing, nor does its frame.
 	Real, Chance float64
 	// Reach is how many different lengths such a header can tell.
 	Reach float64
@@ -47,18 +48,19 @@ type Traits struct {
 // A Demand says when a Finder is convinced.
 type Demand struct {
 	// Bits and Pattern are what a chain needs against chance, and against a
-	// repeating pattern.
-	Bits, Pattern float64
+	// repeating pattern. First takes the place of Bits where each header begins
+	// a packet and the first one the bytes behind the loss.
+	Bits, First, Pattern float64
 	// Head and HeadPattern are what the boundary needs against the chain having
 	// begun at a later one.
 	Head, HeadPattern float64
 	// Lead is how much better than any other chain it must be.
 	Lead float64
 	// Packet is what a frame that fills packets tells against a pattern if it
-	// is like the one before: nothing where other protocols have messages, too.
+	// is like the one before: nothing where other protocols may have messages.
 	Packet float64
 	// Aligned is how many headers must begin a packet, Telling how many must be
-	// Hidden or Telling.
+	// Hidden or Telling; if that is not zero, most must be.
 	Aligned, Telling int32
 	// Span is how many bytes a chain must go over whose frames neither begin
 	// packets nor are Hidden: it may be frames inside the payload of another.

@@ -26,8 +26,11 @@ func log2(x float64) float64 {
 	return float64(int(b>>52)-1024) + m*(2-m*0.33582878) - 0.65871022
 }
 
-// header returns the bits of a header in a chain that has n others.
+// weigh returns the bits of a header in a chain that has n others.
 func (f *Finder[H, J]) weigh(w *Weight, n int32) float64 {
+	if w.Real == 0 {
+		return 0
+	}
 	// How often the class is seen among these bytes tells how likely it is to
 	// be seen by chance; the headers of the chain itself are no chance.
 	seen := max(float64(f.classes[w.Class&63])-float64(n), 0)
@@ -49,25 +52,31 @@ func (f *Finder[H, J]) begins(start bool) float64 {
 // where a packet begins or not.
 func (f *Finder[H, J]) complete(t *tip[H], start bool) {
 	var packet, bits, pattern float64
-	if start {
+	if start && t.reach > 0 {
 		k := f.starts + 1 - t.starts
 		packet = max(log2(tiles*t.reach/float64(k)), 0)
 	}
 	total := t.next - t.last
-	same := total == t.lens[0] || total == t.lens[1]
-	if b := f.from(t.last); b != nil && int64(len(b)) >= total {
+	known := false
+	b := f.from(t.last)
+	if known = b != nil && int64(len(b)) >= total; known {
 		b = b[t.size:total]
 		bits, pattern = f.Judge.Payload(t.state, &t.hdr, b, &f.traits)
-		same = same && f.alike(t, b)
+		if t.reach == 0 {
+			bits, pattern = min(bits, 0), min(pattern, 0)
+		}
 	}
 	t.bits += packet + bits
 	switch {
-	case !same:
+	case total != t.lens[0] && total != t.lens[1]:
 		t.pattern += packet + pattern + min(t.own, ownMost)
+	case known && !f.alike(t, b):
+		// Records of one length are everywhere: that the next one is again as
+		// long tells nothing.
+		t.pattern += packet + pattern
 	case packet > 0:
 		t.pattern += min(packet, f.demand.Packet) + min(pattern, 0)
 	case pattern <= 0:
-		// Frames of one length, one like the other, which are no text.
 		t.pattern += pattern - 3
 	}
 	t.lens[1], t.lens[0] = t.lens[0], total

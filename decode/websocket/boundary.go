@@ -36,25 +36,25 @@ var _ frame.Judge[Header] = Boundary{}
 // Demand returns what is asked for: more of a stream that may be anything.
 func (j Boundary) Demand() frame.Demand {
 	d := frame.Demand{
-		Bits: 20, Pattern: 12,
+		Bits: 30, First: 20, Pattern: 12,
 		Head: 14, HeadPattern: 10,
 		Lead: 14, Packet: 3,
 		Span: 32 << 10,
 	}
 	if j.Seen > 0 {
 		// The fewer frames were seen, the longer the longest may really be.
-		d.Span = max(4*j.Longest+16*j.Longest/j.Seen, 2<<10)
+		d.Span = max(4*j.Longest+64*j.Longest/j.Seen, 4<<10)
 	}
 	d.PlainSpan = d.Span
 	if j.Seen == 0 {
 		d.PlainSpan = 1 << 62
 	}
 	if j.Unknown {
-		d.Bits, d.Pattern = 60, 16
+		d.Bits, d.First, d.Pattern = 60, 60, 16
 		if j.Convinced {
-			d.Bits, d.Pattern = 40, 10
+			d.Bits, d.First, d.Pattern = 40, 40, 10
 		} else {
-			d.Telling = 1
+			d.Telling = 3
 		}
 		d.Aligned, d.Packet = 1, 0
 		d.GiveUp = 16 << 10
@@ -190,10 +190,6 @@ func (j Boundary) Follow(s frame.State, h *Header) (frame.State, frame.Weight, b
 	w.Hidden = h.Masked && h.Mask != [4]byte{}
 	// A tag and a length of one byte each are everywhere.
 	w.Telling = h.Opcode == Text || h.Opcode == Close || h.LengthForm == 2
-	if real == 0 {
-		// It tells nothing: neither for nor against.
-		w.Real = w.Chance / 4
-	}
 	return s, w, true
 }
 

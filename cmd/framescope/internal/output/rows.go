@@ -110,7 +110,7 @@ func (e *rows) Encode(dst []byte, r record.Record) []byte {
 	return dst
 }
 
-// open begins an item: what it is and whose.
+// open begins an item: what it is, whose, and its packet.
 func (e *rows) open(dst []byte, t tag, h *record.Head) []byte {
 	dst = append(dst, byte(t))
 	peers := ""
@@ -118,10 +118,11 @@ func (e *rows) open(dst []byte, t tag, h *record.Head) []byte {
 		peers = h.Conn.Peers()
 	}
 	dst = putText(dst, peers)
+	file := ""
 	if e.o.Files {
-		return putText(dst, safe(h.File))
+		file = safe(h.File)
 	}
-	return append(dst, 0)
+	return putInt(putText(dst, file), h.First)
 }
 
 // context appends 1 for a record that the filter does not select, else 0.

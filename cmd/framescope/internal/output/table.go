@@ -77,7 +77,7 @@ func (t *table) write(it Item) {
 		t.summary(&p)
 		return
 	}
-	peers, file := p.text(), p.text()
+	peers, file, packet := p.text(), p.text(), p.int()
 	selected := true
 	if kind == tagHandshake || kind == tagClose || kind == tagEnd {
 		selected = p.tag() == 0
@@ -93,7 +93,7 @@ func (t *table) write(it Item) {
 		t.over(it.Conn, peers, file, readEnding(&p), selected)
 	case it.Conn != 0:
 		g := t.group(it.Conn, peers, file)
-		t.take(g, kind, &p, selected)
+		t.take(g, kind, &p, packet, selected)
 		if g.visible {
 			t.advance()
 		}
@@ -129,7 +129,7 @@ func (t *table) over(id int64, peers, file []byte, e *ending, selected bool) {
 }
 
 // take puts an item into its group.
-func (t *table) take(g *group, kind tag, p *parts, selected bool) {
+func (t *table) take(g *group, kind tag, p *parts, packet int64, selected bool) {
 	switch kind {
 	case tagRow:
 		rtt, subflow := p.int(), p.int()
@@ -146,7 +146,7 @@ func (t *table) take(g *group, kind tag, p *parts, selected bool) {
 		g.sawWS = true
 		t.show(g)
 		g.subflows = g.subflows || subflow > 0
-		t.addRow(g, p.b)
+		t.addRow(g, packet, p.b)
 	case tagHandshake:
 		ok := record.Tri(p.int())
 		url := string(p.text())
@@ -181,7 +181,7 @@ func (t *table) take(g *group, kind tag, p *parts, selected bool) {
 			t.show(g)
 		}
 		if len(p.b) > 0 && (g.visible || g.size < groupSize+maxEarly) {
-			t.addRow(g, p.b)
+			t.addRow(g, packet, p.b)
 		}
 	case tagClose:
 		by, code, malformed, reason := record.Direction(p.int()), p.int(), p.int(), p.text()
@@ -194,27 +194,31 @@ func (t *table) take(g *group, kind tag, p *parts, selected bool) {
 			t.show(g)
 		}
 		if len(p.b) > 0 {
-			t.addRow(g, p.b)
+			t.addRow(g, packet, p.b)
 		}
 	}
 }
 
 // addRow adds a row of the list, under its column headings.
-func (t *table) addRow(g *group, text []byte) {
+func (t *table) addRow(g *group, packet int64, text []byte) {
 	if !g.listed {
 		t.hold(g, append(t.paint.append(nil, dim, heads(t.wide, g.subflows)), '\n'))
 		g.listed, g.inBuf = true, !t.streaming(g)
 	}
-	t.hold(g, text)
+	t.holdRow(g, packet, text)
 }
 
 // hold adds text to a group; if it is the one being printed, the text goes out.
-func (t *table) hold(g *group, text []byte) {
+func (t *table) hold(g *group, text []byte) { t.holdRow(g, 0, text) }
+
+// holdRow is hold for a row of the list that a packet brought: where rows wait,
+// they are put into the order of their packets.
+func (t *table) holdRow(g *group, packet int64, text []byte) {
 	if t.streaming(g) {
 		t.w.bytes(text)
 		return
 	}
-	t.grow(g, g.buf.add(&t.pool, text))
+	t.grow(g, g.buf.add(&t.pool, text, packet))
 }
 
 // streaming reports whether nothing needs to be printed before the text of g.
