@@ -252,14 +252,14 @@ func decodeFiles(std stdio, f *decodeFlags, files []string) error {
 	if err != nil {
 		return err
 	}
-	heap := newHeap(cfg.MaxMemory)
+	limitHeap(cfg.MaxMemory)
 	out, err := output.New(std.out, f.format, opts)
 	if err != nil {
 		return err
 	}
 	cfg.Encoder = func() flow.Encoder { return out.Encoder() }
 	cfg.Output = func(it *flow.Item) error { return out.Write(output.Item(*it)) }
-	d := decoding{std: std, cfg: cfg, heap: heap, stop: make(chan os.Signal, 1)}
+	d := decoding{std: std, cfg: cfg, stop: make(chan os.Signal, 1)}
 	signal.Notify(d.stop, os.Interrupt)
 	defer signal.Stop(d.stop)
 	if !f.quiet && terminal(std.err) {
@@ -296,14 +296,13 @@ type decoding struct {
 	std         stdio
 	cfg         flow.Config
 	bar         *progress
-	heap        *heap
 	stop        chan os.Signal
 	interrupted bool
 	broken      error // the output cannot be written any more
 }
 
 // batchBytes is how much of a capture goes through the engine at once.
-const batchBytes = 1 << 19
+const batchBytes = 1 << 18
 
 // file decodes one capture.
 func (d *decoding) file(name string) error {
@@ -329,7 +328,6 @@ func (d *decoding) file(name string) error {
 			e.Packet((*flow.Packet)(&b.Packets[i]))
 		}
 		e.Flush(func() { free <- b })
-		d.heap.check()
 		d.bar.show(name, r.Offset(), r.Size())
 		select {
 		case <-d.stop:

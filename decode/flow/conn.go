@@ -38,6 +38,7 @@ type conn struct {
 	midstream  bool  // the first packet was no SYN
 	decodeAs   bool  // the user says that it is WebSocket
 	over       bool
+	quiet      bool // both streams have come to their end
 
 	rec     *record.Conn // nil until the first record
 	half    [2]half
@@ -68,8 +69,8 @@ const (
 // A half is one direction of a connection.
 type half struct {
 	tcp     stream.TCP
-	early   []item // segments that came before it was known where the direction begins
-	settled bool   // it is known
+	early   []early // segments that came before it was known where the direction begins
+	settled bool    // it is known
 	mode    mode
 	lost    bool  // bytes are missing where a head was expected
 	placed  bool  // a head was read: it is known where the next thing begins

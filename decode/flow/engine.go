@@ -11,6 +11,7 @@ package flow
 import (
 	"cmp"
 	"errors"
+	"runtime"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -59,7 +60,7 @@ const Shards = 4
 
 // Ahead is how many runs of packets, from one Flush to the next, are on their
 // way through an engine at most.
-const Ahead = 4
+const Ahead = 3
 
 // ErrMemory says that the memory in which packets were could not be read any
 // more: a mapped file became shorter.
@@ -108,8 +109,10 @@ type Config struct {
 	// while earlier ones are missing (4 MiB).
 	MaxStream int
 
-	// Serial makes Packet and Flush do all work before they return.
-	Serial bool
+	// Workers is how many goroutines decode, besides the caller's, up to
+	// Shards; zero means one for each further core. With none, as on a single
+	// core or when it is negative, Flush does all work before it returns.
+	Workers int
 }
 
 // An Engine decodes the packets of one capture. Its methods are called by one
@@ -123,9 +126,11 @@ type Engine struct {
 
 	job  *job
 	jobs chan *job // free ones
-	done chan *job // in order, for output
+	work []*worker // empty when Flush does the work
 	wg   sync.WaitGroup
-	out  sync.WaitGroup
+	item Item
+	// workers is how many parts a job has, at least one.
+	workers int
 
 	nextConn int64
 	now      int64 // capture clock: the highest time seen
@@ -212,16 +217,18 @@ func New(cfg Config) *Engine {
 		e.jobs <- new(job)
 	}
 	e.job = <-e.jobs
-	if !cfg.Serial {
-		e.done = make(chan *job, Ahead)
-		for i, s := range e.shards {
-			s.in = make(chan *job, Ahead)
-			e.wg.Add(1)
-			go e.work(s, i)
-		}
-		e.out.Add(1)
-		go e.deliver()
+	n := cfg.Workers
+	if n == 0 {
+		n = runtime.GOMAXPROCS(0) - 1
 	}
+	n = min(n, Shards)
+	for i := range n {
+		w := &worker{e: e, num: i, in: make(chan *job, Ahead)}
+		e.work = append(e.work, w)
+		e.wg.Add(1)
+		go w.work()
+	}
+	e.workers = max(n, 1)
 	return e
 }
 
@@ -240,15 +247,10 @@ func (e *Engine) Packet(p *Packet) {
 	if cause.Unreadable() {
 		e.skip(cause, p)
 	}
-	var it *item
 	if cause == packet.OK && pk.Proto == packet.ProtoTCP {
-		it = e.segment(p, pk)
+		e.segment(p, pk)
 	} else if e.cfg.Want.Has(record.TypePacket) {
-		it = e.job.add(0, item{kind: itemPacket, num: p.Number, time: p.Time})
-	}
-	if it != nil && e.cfg.Want.Has(record.TypePacket) {
-		it.pkt = int32(len(e.job.packets))
-		e.job.packets = append(e.job.packets, packetRecord(e.cfg.File, p, pk, cause))
+		e.packet(p, pk, cause, nil, 0)
 	}
 	e.expire()
 }
@@ -278,9 +280,24 @@ const (
 	flagURG
 )
 
+// packet queues a packet record.
+func (e *Engine) packet(p *Packet, pk *packet.Packet, cause packet.Cause, c *conn, dir uint8) {
+	j := e.job
+	j.add(e.worker(c), p.Number, item{kind: itemPacket, c: c, dir: dir, time: p.Time, seq: uint32(len(j.packets))})
+	j.packets = append(j.packets, packetRecord(e.cfg.File, p, pk, cause))
+}
+
+// worker returns which one decodes c.
+func (e *Engine) worker(c *conn) int {
+	if c == nil || e.workers == 1 {
+		return 0
+	}
+	return int(c.shard) % e.workers
+}
+
 // segment finds the connection of a TCP segment and queues the segment for its
 // shard.
-func (e *Engine) segment(p *Packet, pk *packet.Packet) *item {
+func (e *Engine) segment(p *Packet, pk *packet.Packet) {
 	k, dir := canonical(pk)
 	h := e.table.hash(&k)
 	en := e.table.find(&k, h)
@@ -296,7 +313,6 @@ func (e *Engine) segment(p *Packet, pk *packet.Packet) *item {
 			v := e.table.victim()
 			if v.conn != nil {
 				e.end(v, endEvicted, p.Number, p.Time)
-				e.sum.Evicted++
 			}
 			e.table.remove(v)
 		}
@@ -304,21 +320,20 @@ func (e *Engine) segment(p *Packet, pk *packet.Packet) *item {
 		en.conn = e.newConn(p, pk, dir)
 	}
 	en.note(pk, dir, p.Time)
+	if e.cfg.Want.Has(record.TypePacket) {
+		e.packet(p, pk, packet.OK, en.conn, dir)
+	}
 	if en.conn == nil {
-		if e.cfg.Want.Has(record.TypePacket) {
-			return e.job.add(0, item{kind: itemPacket, num: p.Number, time: p.Time})
-		}
-		return nil
+		return
 	}
 	if en.state == stateOpen && (pk.Flags&flagRST != 0 || en.fins == 3) {
 		en.state = stateClosing
 		e.closing.push(en, e.now+linger)
 	}
-	return e.job.add(en.conn.shard, item{
-		kind: itemSegment, c: en.conn, dir: dir,
+	e.job.add(e.worker(en.conn), p.Number, item{
+		kind: itemSegment, c: en.conn, dir: dir, flags: uint8(pk.Flags),
 		seg: pk.Segment, hlen: pk.HeaderLen, wire: uint32(pk.Wire),
-		seq: pk.Seq, ack: pk.Ack, flags: uint8(pk.Flags), urgent: pk.Urgent,
-		num: p.Number, time: p.Time,
+		seq: pk.Seq, ack: pk.Ack, time: p.Time,
 	})
 }
 
@@ -439,7 +454,7 @@ func (e *Engine) end(en *entry, why ending, num, now int64) {
 	if num == 0 {
 		num = e.job.last
 	}
-	e.job.add(en.conn.shard, item{kind: itemEnd, c: en.conn, why: why, num: num, time: now})
+	e.job.add(e.worker(en.conn), num, item{kind: itemEnd, c: en.conn, flags: uint8(why), time: now})
 	en.conn = nil
 	en.state = stateDead
 }
@@ -450,17 +465,15 @@ func (e *Engine) end(en *entry, why ending, num, now int64) {
 func (e *Engine) Flush(release func()) {
 	j := e.job
 	j.release = release
-	if e.cfg.Serial {
-		for i, s := range e.shards {
-			e.guard(func() { s.run(j, &j.part[i]) })
-		}
+	if len(e.work) == 0 {
+		e.run(j, 0)
 		e.merge(j)
 		j.reset()
 		return
 	}
-	j.pending.Store(Shards)
-	for _, s := range e.shards {
-		s.in <- j
+	j.pending.Store(int32(len(e.work)))
+	for _, w := range e.work {
+		w.in <- j
 	}
 	e.job = <-e.jobs
 }
@@ -480,14 +493,10 @@ func (e *Engine) Close(truncated bool) (*record.Summary, error) {
 		e.end(en, endOpen, 0, e.now)
 	}
 	e.Flush(nil)
-	if !e.cfg.Serial {
-		for _, s := range e.shards {
-			close(s.in)
-		}
-		e.wg.Wait()
-		close(e.done)
-		e.out.Wait()
+	for _, w := range e.work {
+		close(w.in)
 	}
+	e.wg.Wait()
 	e.summarize(truncated)
 	e.give(&e.sum)
 	return &e.sum, e.Err()

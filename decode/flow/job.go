@@ -17,33 +17,34 @@ const (
 	itemPacket                  // nothing but a packet record
 )
 
-// An item is one step of work for a shard.
+// An item is one step of work for a worker. Hundreds of thousands cross from
+// one core to another each second: it fits a cache line.
 type item struct {
 	c        *conn
 	seg      []byte // TCP header and the captured payload
-	num      int64
 	time     int64
-	seq, ack uint32
+	seq, ack uint32 // itemPacket: seq is the index in job.packets
 	wire     uint32 // payload bytes on the wire
-	pkt      int32  // number of the packet record in the job, -1 for none
-	urgent   uint16
+	num      int32  // packet number, from job.base
+	index    uint32 // place among the items of the job
 	kind     itemKind
 	dir      uint8
-	flags    uint8
+	flags    uint8 // itemEnd: why
 	hlen     uint8
-	why      ending
 }
 
 // A job is a run of packets on its way through the engine.
 type job struct {
-	part    [Shards]part
+	part    [Shards]part // one for each worker
 	packets []record.Packet
+	base    int64 // number of the first packet
 	last    int64 // number of the last packet
+	items   uint32
 	pending atomic.Int32
 	release func()
 }
 
-// A part is one shard's share of a job: its work and what came of it.
+// A part is one worker's share of a job: its work and what came of it.
 type part struct {
 	items []item
 	out   []byte
@@ -52,18 +53,23 @@ type part struct {
 
 // A span is one record in part.out.
 type span struct {
-	order int64 // number of the packet that brought it about
-	conn  int64
-	end   int
+	index uint32 // of the item that brought it about
 	typ   record.Type
+	end   int
+	conn  int64
 }
 
-func (j *job) add(shard uint8, it item) *item {
-	it.pkt = -1
-	j.last = it.num
-	p := &j.part[shard]
+// add queues an item for a worker. Its packet has the number num.
+func (j *job) add(worker int, num int64, it item) {
+	if j.items == 0 {
+		j.base = num
+	}
+	j.last = num
+	it.num = int32(num - j.base)
+	it.index = j.items
+	j.items++
+	p := &j.part[worker]
 	p.items = append(p.items, it)
-	return &p.items[len(p.items)-1]
 }
 
 func (j *job) reset() {
@@ -73,7 +79,8 @@ func (j *job) reset() {
 	}
 	for i := range j.part {
 		p := &j.part[i]
-		clear(p.items) // let go of connections that are over
+		// The items hold connections until they are overwritten; what is over
+		// holds next to nothing.
 		p.items = p.items[:0]
 		p.spans = p.spans[:0]
 		if cap(p.out) > 4<<20 {
@@ -83,15 +90,56 @@ func (j *job) reset() {
 	}
 	clear(j.packets)
 	j.packets = j.packets[:0]
+	j.items = 0
 }
 
-// work is the goroutine of one shard.
-func (e *Engine) work(s *shard, i int) {
-	defer e.wg.Done()
-	for j := range s.in {
-		e.guard(func() { s.run(j, &j.part[i]) })
+// A worker is a goroutine that decodes the connections of some shards.
+type worker struct {
+	e   *Engine
+	num int
+	in  chan *job
+}
+
+// work is the goroutine. Whoever is the last to finish a job gives its records
+// out; nobody can finish the next one before that is done.
+func (w *worker) work() {
+	defer w.e.wg.Done()
+	for j := range w.in {
+		w.e.run(j, w.num)
 		if j.pending.Add(-1) == 0 {
-			e.done <- j
+			w.e.merge(j)
+			j.reset()
+			w.e.jobs <- j
+		}
+	}
+}
+
+// run does one worker's part of a job.
+func (e *Engine) run(j *job, worker int) {
+	p := &j.part[worker]
+	for i, s := range e.shards {
+		if i%e.workers == worker {
+			s.part = p
+		}
+	}
+	e.guard(func() { e.items(j, p) })
+}
+
+func (e *Engine) items(j *job, p *part) {
+	for i := range p.items {
+		it := &p.items[i]
+		s := e.shards[0]
+		if it.c != nil {
+			s = e.shards[it.c.shard]
+		}
+		s.order, s.index, s.now = j.base+int64(it.num), it.index, it.time
+		switch it.kind {
+		case itemSegment:
+			s.segment(it)
+		case itemEnd:
+			s.end(it.c, ending(it.flags))
+		case itemPacket:
+			s.packet(&j.packets[it.seq], it.c, it.dir)
 		}
 	}
 }
@@ -113,44 +161,33 @@ func (e *Engine) guard(f func()) {
 	f()
 }
 
-// deliver is the goroutine that gives out records.
-func (e *Engine) deliver() {
-	defer e.out.Done()
-	for j := range e.done {
-		e.merge(j)
-		j.reset()
-		e.jobs <- j
-	}
-}
-
-// merge gives out the records of a job in the order of the packets that
-// brought them about; a packet's own order decides among shards, then the
-// shard's number.
+// merge gives out the records of a job in the order of the items that brought
+// them about, which is that of the packets.
 func (e *Engine) merge(j *job) {
+	if e.cfg.Output == nil {
+		return
+	}
 	var next, off [Shards]int
-	var it Item
-	for e.cfg.Output != nil {
-		best := -1
-		for i := range j.part {
-			sp := j.part[i].spans
-			if next[i] < len(sp) && (best < 0 || sp[next[i]].order < j.part[best].spans[next[best]].order) {
-				best = i
+	for e.Err() == nil {
+		best, index := -1, uint32(0)
+		for i := range e.workers {
+			if sp := j.part[i].spans; next[i] < len(sp) && (best < 0 || sp[next[i]].index < index) {
+				best, index = i, sp[next[i]].index
 			}
 		}
 		if best < 0 {
 			return
 		}
 		p := &j.part[best]
-		sp := &p.spans[next[best]]
-		it = Item{Conn: sp.conn, Type: sp.typ, Data: p.out[off[best]:sp.end:sp.end]}
-		off[best] = sp.end
-		next[best]++
-		if e.Err() != nil {
-			return
-		}
-		if err := e.cfg.Output(&it); err != nil {
-			e.fail(err)
-			return
+		// All records of one item lie together.
+		for ; next[best] < len(p.spans) && p.spans[next[best]].index == index; next[best]++ {
+			sp := &p.spans[next[best]]
+			e.item = Item{Conn: sp.conn, Type: sp.typ, Data: p.out[off[best]:sp.end:sp.end]}
+			off[best] = sp.end
+			if err := e.cfg.Output(&e.item); err != nil {
+				e.fail(err)
+				return
+			}
 		}
 	}
 }

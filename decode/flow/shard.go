@@ -2,6 +2,7 @@ package flow
 
 import (
 	"bytes"
+	"encoding/binary"
 	"slices"
 
 	"framescope/decode"
@@ -15,28 +16,27 @@ import (
 // A shard decodes a part of the connections. It is used by one goroutine.
 type shard struct {
 	cfg    *Config
-	in     chan *job
 	enc    Encoder
 	tcp    stream.Config
 	budget stream.Budget
 	sum    record.Summary // what this shard counted
 
 	part  *part
-	order int64 // number of the packet at work
+	order int64  // number of the packet at work
+	index uint32 // of the item at work
 	now   int64
 
 	limit int64   // bytes that connections may hold, besides the budget
 	mem   int64   // bytes that they hold
 	heavy []*conn // those that hold any
 
-	piece   stream.Piece
-	req     http1.Request
-	resp    http1.Response
-	h       receiver
-	sides   websocket.Config
-	touched byte
-	rtt     int64            // of the frame at work
-	skips   map[string]int64 // bytes not decoded, by cause
+	piece stream.Piece
+	req   http1.Request
+	resp  http1.Response
+	h     receiver
+	sides websocket.Config
+	rtt   int64            // of the frame at work
+	skips map[string]int64 // bytes not decoded, by cause
 
 	// Records under construction; they are used again and again.
 	frame   record.Frame
@@ -57,6 +57,7 @@ func newShard(cfg *Config, memory int64) *shard {
 	}
 	s.budget.Max = max(memory/4, 64<<10)
 	s.tcp.Limits.Bytes = cfg.MaxStream
+	s.tcp.Limits.History = history
 	if cfg.KeepLast {
 		s.tcp.Overlap = stream.Last
 	}
@@ -66,40 +67,6 @@ func newShard(cfg *Config, memory int64) *shard {
 	s.h.s = s
 	return s
 }
-
-// run does the shard's part of a job.
-func (s *shard) run(j *job, p *part) {
-	s.part = p
-	var touched byte
-	for i := range p.items {
-		it := &p.items[i]
-		if i+touchAhead < len(p.items) {
-			// Another core has read these bytes: fetching them takes as long
-			// as decoding a few packets.
-			b := p.items[i+touchAhead].seg
-			for n := 0; n < len(b) && n < touchBytes; n += 64 {
-				touched ^= b[n]
-			}
-		}
-		s.order, s.now = it.num, it.time
-		if it.pkt >= 0 {
-			s.packet(&j.packets[it.pkt], it.c, it.dir)
-		}
-		switch it.kind {
-		case itemSegment:
-			s.segment(it)
-		case itemEnd:
-			s.end(it.c, it.why)
-		}
-	}
-	s.part = nil
-	s.touched = touched
-}
-
-const (
-	touchAhead = 4       // items
-	touchBytes = 2 << 10 // of one
-)
 
 // segment takes one TCP segment.
 func (s *shard) segment(it *item) {
@@ -115,19 +82,19 @@ func (s *shard) segment(it *item) {
 	}
 	c.packets[dir]++
 	c.last = max(c.last, it.time)
-	c.lastPacket = it.num
+	c.lastPacket = s.order
 	if it.flags&(flagSYN|flagFIN|flagRST) != 0 {
 		s.control(c, it)
 	}
 	switch {
 	case h.settled:
-		s.take(it)
+		s.take(it, s.order)
 	case it.flags&flagSYN != 0:
 		h.settled = true
-		s.take(it)
+		s.take(it, s.order)
 		s.settle(c, dir)
 	default:
-		h.early = append(h.early, *it)
+		h.early = append(h.early, early{*it, s.order})
 		e := &h.early[len(h.early)-1]
 		e.seg = bytes.Clone(it.seg)
 		if len(h.early) == maxEarly || it.time-h.early[0].time > earlyTime {
@@ -147,50 +114,75 @@ const (
 	earlyTime = second / 10
 )
 
+// An early segment waits with bytes of its own.
+type early struct {
+	item
+	num int64
+}
+
 // settle takes the segments that came before it was known where their direction
 // begins.
 func (s *shard) settle(c *conn, dir uint8) {
 	h := &c.half[dir]
-	early := h.early
+	wait := h.early
 	h.early = nil
-	if !h.settled && len(early) > 1 {
+	if !h.settled && len(wait) > 1 {
 		// The lowest sequence number comes first; the assembler does the rest.
 		first := 0
-		for i := range early {
-			d := int32(early[i].seq - early[first].seq)
-			if early[i].flags&flagRST == 0 && d < 0 && d > -near {
+		for i := range wait {
+			d := int32(wait[i].seq - wait[first].seq)
+			if wait[i].flags&flagRST == 0 && d < 0 && d > -near {
 				first = i
 			}
 		}
-		s.take(&early[first])
-		early[first].c = nil
+		s.take(&wait[first].item, wait[first].num)
+		wait[first].c = nil
 	}
 	h.settled = true
-	for i := range early {
-		if early[i].c != nil {
-			s.take(&early[i])
+	for i := range wait {
+		if wait[i].c != nil {
+			s.take(&wait[i].item, wait[i].num)
 		}
 	}
 }
 
 // take hands a segment to the assembler, and on what comes out of it.
-func (s *shard) take(it *item) {
+func (s *shard) take(it *item, num int64) {
 	c, dir := it.c, it.dir
 	h, other := &c.half[dir], &c.half[1-dir]
-	o := decode.Origin{Packet: it.num, Time: it.time}
+	if c.quiet {
+		return
+	}
+	o := decode.Origin{Packet: num, Time: it.time}
 	if it.flags&flagACK != 0 && it.flags&flagRST == 0 {
 		other.tcp.Acked(it.ack, o)
 		s.drain(c, 1-dir)
 	}
+	urgent := uint16(0)
+	if it.flags&flagURG != 0 && len(it.seg) >= 20 {
+		urgent = binary.BigEndian.Uint16(it.seg[18:])
+	}
 	h.tcp.Segment(&stream.Segment{
-		Seq: it.seq, Flags: stream.Flags(it.flags), Urgent: it.urgent,
+		Seq: it.seq, Flags: stream.Flags(it.flags), Urgent: urgent,
 		Payload: it.seg[it.hlen:], Wire: int(it.wire), Origin: o,
 	})
 	s.drain(c, dir)
 	if !h.ended && h.tcp.Ended() {
 		s.streamEnd(c, dir)
+		if other.ended {
+			// All bytes of both sides are through: what comes now are
+			// acknowledgements and repetitions.
+			c.quiet = true
+			h.tcp.Release()
+			other.tcp.Release()
+		}
 	}
 }
+
+// history is how many bytes of a direction are kept to notice that they come
+// again and differ, as those of a forged segment do. More would take the cache
+// away from everything else.
+const history = 4 << 10
 
 // control notes what opens and what ends a connection.
 func (s *shard) control(c *conn, it *item) {
@@ -210,7 +202,7 @@ func (s *shard) control(c *conn, it *item) {
 	}
 	if it.flags&(flagFIN|flagRST) != 0 && c.closer == 0 {
 		c.closer = 1 + int8(dir)
-		c.closeAt = decode.Origin{Packet: it.num, Time: it.time}
+		c.closeAt = decode.Origin{Packet: s.order, Time: it.time}
 	}
 	if it.flags&flagRST != 0 {
 		c.reset = true
@@ -358,8 +350,10 @@ func (s *shard) end(c *conn, why ending) {
 		s.settle(c, uint8(dir))
 	}
 	for dir := range c.half {
-		c.half[dir].tcp.Finish()
-		s.drain(c, uint8(dir))
+		if !c.quiet {
+			c.half[dir].tcp.Finish()
+			s.drain(c, uint8(dir))
+		}
 	}
 	// The client first: what it asked explains what the server sent.
 	s.streamEnd(c, c.client)
@@ -521,7 +515,7 @@ func (s *shard) emit(r record.Record) {
 	if c := r.Shared().Conn; c != nil {
 		id = c.ID
 	}
-	p.spans = append(p.spans, span{order: s.order, conn: id, end: len(p.out), typ: t})
+	p.spans = append(p.spans, span{index: s.index, conn: id, end: len(p.out), typ: t})
 }
 
 // reports tells whether a finding would be new: each kind is given out once
