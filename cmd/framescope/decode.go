@@ -257,6 +257,7 @@ func decodeFiles(std stdio, f *decodeFlags, files []string) error {
 	if err != nil {
 		return err
 	}
+	cfg.Join = f.format == "jsonl"
 	cfg.Encoder = func() flow.Encoder { return out.Encoder() }
 	cfg.Output = func(it *flow.Item) error { return out.Write(output.Item(*it)) }
 	d := decoding{std: std, cfg: cfg, stop: make(chan os.Signal, 1)}

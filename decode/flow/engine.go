@@ -11,6 +11,7 @@ package flow
 import (
 	"cmp"
 	"errors"
+	"math"
 	"runtime"
 	"slices"
 	"sync"
@@ -109,6 +110,10 @@ type Config struct {
 	// while earlier ones are missing (4 MiB).
 	MaxStream int
 
+	// Join allows Output to get many records in one Item, whose Conn and Type
+	// then mean nothing.
+	Join bool
+
 	// Workers is how many goroutines decode, besides the caller's, up to
 	// Shards; zero means one for each further core. With none, as on a single
 	// core or when it is negative, Flush does all work before it returns.
@@ -136,6 +141,7 @@ type Engine struct {
 	now      int64 // capture clock: the highest time seen
 	closing  queue
 	dead     queue
+	wake     int64 // when the first of them has to be looked at
 
 	sum   record.Summary
 	skips map[skip]*skipped
@@ -166,6 +172,14 @@ type queue struct {
 }
 
 func (q *queue) push(e *entry, at int64) { q.w = append(q.w, waiter{e.index, e.gen, at}) }
+
+// first returns when the first waiter's time has come.
+func (q *queue) first() int64 {
+	if q.head == len(q.w) {
+		return math.MaxInt64
+	}
+	return q.w[q.head].at
+}
 
 // pop returns the first waiter whose time has come.
 func (q *queue) pop(now int64) (w waiter, ok bool) {
@@ -252,7 +266,9 @@ func (e *Engine) Packet(p *Packet) {
 	} else if e.cfg.Want.Has(record.TypePacket) {
 		e.packet(p, pk, cause, nil, 0)
 	}
-	e.expire()
+	if e.now >= e.wake {
+		e.expire()
+	}
 }
 
 // skip counts a packet that could not be read.
@@ -283,7 +299,8 @@ const (
 // packet queues a packet record.
 func (e *Engine) packet(p *Packet, pk *packet.Packet, cause packet.Cause, c *conn, dir uint8) {
 	j := e.job
-	j.add(e.worker(c), p.Number, item{kind: itemPacket, c: c, dir: dir, time: p.Time, seq: uint32(len(j.packets))})
+	it := j.add(e.worker(c), p.Number, p.Time)
+	it.c, it.kind, it.dir, it.seq = c, itemPacket, dir, uint32(len(j.packets))
 	j.packets = append(j.packets, packetRecord(e.cfg.File, p, pk, cause))
 }
 
@@ -329,12 +346,12 @@ func (e *Engine) segment(p *Packet, pk *packet.Packet) {
 	if en.state == stateOpen && (pk.Flags&flagRST != 0 || en.fins == 3) {
 		en.state = stateClosing
 		e.closing.push(en, e.now+linger)
+		e.wake = min(e.wake, e.now+linger)
 	}
-	e.job.add(e.worker(en.conn), p.Number, item{
-		kind: itemSegment, c: en.conn, dir: dir, flags: uint8(pk.Flags),
-		seg: pk.Segment, hlen: pk.HeaderLen, wire: uint32(pk.Wire),
-		seq: pk.Seq, ack: pk.Ack, time: p.Time,
-	})
+	it := e.job.add(e.worker(en.conn), p.Number, p.Time)
+	it.c, it.kind, it.dir, it.flags = en.conn, itemSegment, dir, uint8(pk.Flags)
+	it.seg, it.hlen, it.wire = pk.Segment, pk.HeaderLen, uint32(pk.Wire)
+	it.seq, it.ack = pk.Seq, pk.Ack
 }
 
 // newConn makes the connection that p is the first packet of.
@@ -343,6 +360,10 @@ func (e *Engine) newConn(p *Packet, pk *packet.Packet, dir uint8) *conn {
 	c.addr[dir], c.addr[1-dir] = pk.Src, pk.Dst
 	c.port[dir], c.port[1-dir] = pk.SrcPort, pk.DstPort
 	c.shard = uint8(c.id % Shards)
+	s := e.shards[c.shard]
+	for i := range c.half {
+		c.half[i].tcp.Config, c.half[i].tcp.Budget = &s.tcp, &s.budget
+	}
 	e.nextConn++
 	e.sum.Connections++
 	switch {
@@ -447,6 +468,7 @@ func (e *Engine) expire() {
 			e.table.remove(en)
 		}
 	}
+	e.wake = min(e.closing.first(), e.dead.first())
 }
 
 // end tells the shard that a connection is over.
@@ -454,7 +476,8 @@ func (e *Engine) end(en *entry, why ending, num, now int64) {
 	if num == 0 {
 		num = e.job.last
 	}
-	e.job.add(e.worker(en.conn), num, item{kind: itemEnd, c: en.conn, flags: uint8(why), time: now})
+	it := e.job.add(e.worker(en.conn), num, now)
+	it.c, it.kind, it.flags = en.conn, itemEnd, uint8(why)
 	en.conn = nil
 	en.state = stateDead
 }

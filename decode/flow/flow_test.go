@@ -19,10 +19,10 @@ type result struct {
 	summary record.Summary
 }
 
-type encoder struct{}
+type encoder struct{ o record.Options }
 
-func (encoder) Encode(dst []byte, r record.Record) []byte {
-	return record.AppendJSON(dst, r, &record.Options{})
+func (e *encoder) Encode(dst []byte, r record.Record) []byte {
+	return record.AppendJSON(dst, r, &e.o)
 }
 
 // decode runs packets through an engine.
@@ -31,7 +31,7 @@ func decode(t testing.TB, packets []pcapfile.Packet, change func(*flow.Config)) 
 	var res result
 	cfg := flow.Config{
 		File: "test", Want: record.All &^ record.Of(record.TypePacket), Digest: true, Full: true,
-		Encoder: func() flow.Encoder { return encoder{} },
+		Encoder: func() flow.Encoder { return new(encoder) },
 		Output: func(it *flow.Item) error {
 			var m map[string]any
 			if err := json.Unmarshal(it.Data, &m); err != nil {

@@ -2,7 +2,9 @@ package flow
 
 import (
 	"fmt"
+	"math"
 	"runtime/debug"
+	"slices"
 	"sync/atomic"
 
 	"framescope/decode/record"
@@ -59,17 +61,23 @@ type span struct {
 	conn  int64
 }
 
-// add queues an item for a worker. Its packet has the number num.
-func (j *job) add(worker int, num int64, it item) {
+// add queues an item for a worker. The caller fills in the rest: it holds what
+// an earlier item held. Its packet has the number num.
+func (j *job) add(worker int, num, time int64) *item {
 	if j.items == 0 {
 		j.base = num
 	}
-	j.last = num
-	it.num = int32(num - j.base)
-	it.index = j.items
-	j.items++
 	p := &j.part[worker]
-	p.items = append(p.items, it)
+	n := len(p.items)
+	if n == cap(p.items) {
+		p.items = slices.Grow(p.items, 1)
+	}
+	p.items = p.items[:n+1]
+	it := &p.items[n]
+	it.time, it.num, it.index = time, int32(num-j.base), j.items
+	j.items++
+	j.last = num
+	return it
 }
 
 func (j *job) reset() {
@@ -179,6 +187,10 @@ func (e *Engine) merge(j *job) {
 			return
 		}
 		p := &j.part[best]
+		if e.cfg.Join {
+			e.join(p, &next[best], &off[best], e.limit(j, best, &next))
+			continue
+		}
 		// All records of one item lie together.
 		for ; next[best] < len(p.spans) && p.spans[next[best]].index == index; next[best]++ {
 			sp := &p.spans[next[best]]
@@ -189,5 +201,29 @@ func (e *Engine) merge(j *job) {
 				return
 			}
 		}
+	}
+}
+
+// limit returns the index of the first item whose records are not worker best's
+// to give out.
+func (e *Engine) limit(j *job, best int, next *[Shards]int) uint32 {
+	limit := uint32(math.MaxUint32)
+	for i := range e.workers {
+		if sp := j.part[i].spans; i != best && next[i] < len(sp) {
+			limit = min(limit, sp[next[i]].index)
+		}
+	}
+	return limit
+}
+
+// join gives out the records of all items below limit at once.
+func (e *Engine) join(p *part, next, off *int, limit uint32) {
+	from := *off
+	for ; *next < len(p.spans) && p.spans[*next].index < limit; *next++ {
+		*off = p.spans[*next].end
+	}
+	e.item = Item{Data: p.out[from:*off:*off]}
+	if err := e.cfg.Output(&e.item); err != nil {
+		e.fail(err)
 	}
 }

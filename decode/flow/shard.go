@@ -30,6 +30,7 @@ type shard struct {
 	mem   int64   // bytes that they hold
 	heavy []*conn // those that hold any
 
+	seg   stream.Segment
 	piece stream.Piece
 	req   http1.Request
 	resp  http1.Response
@@ -75,11 +76,6 @@ func (s *shard) segment(it *item) {
 		return
 	}
 	h := &c.half[dir]
-	if c.packets[0]+c.packets[1] == 0 {
-		for i := range c.half {
-			c.half[i].tcp.Config, c.half[i].tcp.Budget = &s.tcp, &s.budget
-		}
-	}
 	c.packets[dir]++
 	c.last = max(c.last, it.time)
 	c.lastPacket = s.order
@@ -154,18 +150,20 @@ func (s *shard) take(it *item, num int64) {
 		return
 	}
 	o := decode.Origin{Packet: num, Time: it.time}
-	if it.flags&flagACK != 0 && it.flags&flagRST == 0 {
-		other.tcp.Acked(it.ack, o)
+	if it.flags&flagACK != 0 && it.flags&flagRST == 0 && other.tcp.Acked(it.ack, o) {
 		s.drain(c, 1-dir)
 	}
 	urgent := uint16(0)
 	if it.flags&flagURG != 0 && len(it.seg) >= 20 {
 		urgent = binary.BigEndian.Uint16(it.seg[18:])
 	}
-	h.tcp.Segment(&stream.Segment{
+	s.seg = stream.Segment{
 		Seq: it.seq, Flags: stream.Flags(it.flags), Urgent: urgent,
 		Payload: it.seg[it.hlen:], Wire: int(it.wire), Origin: o,
-	})
+	}
+	if !h.tcp.Segment(&s.seg) {
+		return
+	}
 	s.drain(c, dir)
 	if !h.ended && h.tcp.Ended() {
 		s.streamEnd(c, dir)

@@ -14,6 +14,11 @@ type key struct {
 	ports uint32 // a's, then b's
 }
 
+// equal is ==, which the compiler makes a call of because of the padding.
+func (k *key) equal(o *key) bool {
+	return k.a.Lo == o.a.Lo && k.b.Lo == o.b.Lo && k.ports == o.ports && k.a.Hi == o.a.Hi && k.b.Hi == o.b.Hi
+}
+
 // canonical returns the key of p's connection and which way p goes: 0 from a to b, 1
 // from b to a.
 func canonical(p *packet.Packet) (k key, dir uint8) {
@@ -94,7 +99,7 @@ func (t *table) find(k *key, h uint32) *entry {
 			return nil
 		}
 		if uint32(s>>32) == h {
-			if e := t.at(int32(uint32(s) - 1)); e.key == *k {
+			if e := t.at(int32(uint32(s) - 1)); e.equal(k) {
 				return e
 			}
 		}

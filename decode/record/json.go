@@ -67,7 +67,16 @@ func AppendJSON(dst []byte, r Record, o *Options) []byte {
 	case Server:
 		dst = append(dst, `"direction":"server",`...)
 	}
-	dst = appendNodes(dst, programs[t], r, 0, o)
+	if f, ok := r.(*Frame); ok && f.First > 0 && f.Last > 0 {
+		return o.appendFrame(dst, f)
+	}
+	return o.finish(dst, r)
+}
+
+// finish writes the fields of r that are in no other record's head, and closes
+// the object.
+func (o *Options) finish(dst []byte, r Record) []byte {
+	dst = appendNodes(dst, programs[r.Type()], r, 0, o)
 	dst[len(dst)-1] = '}'
 	return dst
 }

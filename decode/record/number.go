@@ -1,7 +1,6 @@
 package record
 
 import (
-	"math/bits"
 	"strconv"
 	"time"
 )
@@ -10,33 +9,43 @@ import (
 const pairs = "00010203040506070809" + "10111213141516171819" + "20212223242526272829" + "30313233343536373839" + "40414243444546474849" +
 	"50515253545556575859" + "60616263646566676869" + "70717273747576777879" + "80818283848586878889" + "90919293949596979899"
 
-var powers = [...]uint32{1, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9}
-
 // appendInt does what strconv.AppendInt does, faster for the numbers that most
 // records hold: packet numbers, lengths, offsets.
 func appendInt(dst []byte, n int64) []byte {
-	if n < 0 || n >= 1e9 {
+	if n < 0 || n >= 1e8 {
 		return strconv.AppendInt(dst, n, 10)
 	}
 	u := uint32(n)
-	width := bits.Len32(u|1) * 1233 >> 12 // log10(2) is 1233/4096
-	if u >= powers[width] {
-		width++
+	switch {
+	case u < 10:
+		return append(dst, byte('0'+u))
+	case u < 100:
+		return append(dst, pairs[2*u], pairs[2*u+1])
+	case u < 1000:
+		q := u % 100 * 2
+		return append(dst, byte('0'+u/100), pairs[q], pairs[q+1])
+	case u < 10000:
+		return appendFour(dst, u)
 	}
-	width = max(width, 1)
-	end := len(dst) + width
-	dst = append(dst, "0000000000"...)[:end]
-	for ; u >= 100; u /= 100 {
-		p := u % 100 * 2
-		end -= 2
-		dst[end], dst[end+1] = pairs[p], pairs[p+1]
+	high, low := u/10000, u%10000
+	switch {
+	case high < 10:
+		dst = append(dst, byte('0'+high))
+	case high < 100:
+		dst = append(dst, pairs[2*high], pairs[2*high+1])
+	case high < 1000:
+		q := high % 100 * 2
+		dst = append(dst, byte('0'+high/100), pairs[q], pairs[q+1])
+	default:
+		dst = appendFour(dst, high)
 	}
-	if u >= 10 {
-		dst[end-2], dst[end-1] = pairs[2*u], pairs[2*u+1]
-	} else {
-		dst[end-1] = byte('0' + u)
-	}
-	return dst
+	return appendFour(dst, low)
+}
+
+// appendFour appends the four digits of a number below 10000.
+func appendFour(dst []byte, u uint32) []byte {
+	p, q := u/100*2, u%100*2
+	return append(dst, pairs[p], pairs[p+1], pairs[q], pairs[q+1])
 }
 
 // appendNanos appends the nine digits behind the decimal point of a time.

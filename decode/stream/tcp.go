@@ -47,8 +47,8 @@ type Segment struct {
 // in Linux.
 //
 // As with Assembler, Next must be called until it returns false after every
-// call of Segment, Acked, Expire and Finish. Instead of the Assembler's Insert,
-// Confirm and Sent, use Segment and Acked.
+// call of Expire and Finish, and of Segment and Acked where they return true.
+// Instead of the Assembler's Insert, Confirm and Sent, use Segment and Acked.
 type TCP struct {
 	Assembler
 
@@ -71,15 +71,16 @@ const (
 	special // the fast path does not know enough
 )
 
-// Segment takes a segment of this direction.
-func (t *TCP) Segment(s *Segment) {
+// Segment takes a segment of this direction. It reports whether Next is to be
+// called.
+func (t *TCP) Segment(s *Segment) bool {
 	if t.flags&(based|soft|acked|special) != based || s.Flags&(FIN|SYN|RST|URG) != 0 ||
 		t.state&^plain != open || s.Seq != t.base+uint32(t.next) || s.Wire != len(s.Payload) {
 		t.segment(s)
-		return
+		return true
 	}
 	if len(s.Payload) == 0 {
-		return
+		return false
 	}
 	t.packets++
 	t.bytes += int64(len(s.Payload))
@@ -88,6 +89,7 @@ func (t *TCP) Segment(s *Segment) {
 	t.in.origin.Packet, t.in.origin.Time, t.in.origin.Subflow = s.Origin.Packet, s.Origin.Time, s.Origin.Subflow
 	t.in.start = true
 	t.state |= pending
+	return true
 }
 
 func (t *TCP) segment(s *Segment) {
@@ -223,12 +225,13 @@ func (t *TCP) endAt(off int64) {
 }
 
 // Acked takes an acknowledgement number that the other direction sent, in a
-// segment with the flag ACK.
-func (t *TCP) Acked(ack uint32, o decode.Origin) {
+// segment with the flag ACK. It reports whether Next is to be called.
+func (t *TCP) Acked(ack uint32, o decode.Origin) bool {
 	if t.flags&based != 0 && int32(ack-(t.base+uint32(t.next))) <= 0 {
-		return
+		return false
 	}
 	t.ackedSlow(ack, o)
+	return true
 }
 
 func (t *TCP) ackedSlow(ack uint32, o decode.Origin) {

@@ -122,8 +122,8 @@ func (u *UTF8) check(p []byte, key uint64) int {
 // highBits has the bit of each byte of a word that ASCII leaves zero.
 const highBits = 0x8080808080808080
 
-// asciiBlocks returns how many bytes at the start of p, in blocks of 64, are
-// ASCII once they are unmasked.
+// asciiBlocks returns how many bytes at the start of p, in words of 8, are ASCII
+// once they are unmasked.
 func asciiBlocks(p []byte, key uint64) int {
 	i := 0
 	for ; i+64 <= len(p); i += 64 {
@@ -137,6 +137,11 @@ func asciiBlocks(p []byte, key uint64) int {
 			(binary.LittleEndian.Uint64(s[48:56]) ^ key) |
 			(binary.LittleEndian.Uint64(s[56:64]) ^ key)
 		if all&highBits != 0 {
+			break
+		}
+	}
+	for ; i+8 <= len(p); i += 8 {
+		if (binary.LittleEndian.Uint64(p[i:i+8])^key)&highBits != 0 {
 			break
 		}
 	}

@@ -1,0 +1,78 @@
+package record
+
+import "framescope/decode/websocket"
+
+// Frames are by far the most frequent records: their JSON is written out here
+// by hand. TestFrameJSON holds it to what the registry says.
+
+// frameHeads hold how the JSON of a frame begins behind its packets, by the
+// first byte of its header and the MASK bit: everything up to the mask, or to
+// the length where there is none.
+var frameHeads = func() (all [2][256]string) {
+	word := [...]string{"false", "true"}
+	for b := range 256 {
+		s := `"websocket":{"opcode":"` + websocket.Opcode(b&15).String() + `","fin":` + word[b>>7] +
+			`,"rsv":` + string(rune('0'+b>>4&7)) + `,"masked":`
+		all[0][b] = s + `false,"bytes":`
+		all[1][b] = s + `true,"mask":"`
+	}
+	return all
+}()
+
+// appendFrame writes what is behind the direction of f, which was brought by
+// packets that have numbers, and closes the object.
+func (o *Options) appendFrame(dst []byte, f *Frame) []byte {
+	dst = appendInt(append(dst, `"packet":{"first":`...), f.First)
+	dst = appendInt(append(dst, `,"last":`...), f.Last)
+	dst = append(dst, `},`...)
+	h := &f.Header
+	b := uint8(h.Opcode&15) | h.RSV<<4&0x70
+	if h.Fin {
+		b |= 0x80
+	}
+	if h.Masked {
+		dst = append(dst, frameHeads[1][b]...)
+		m := &h.Mask
+		dst = append(dst, digits[m[0]>>4], digits[m[0]&15], digits[m[1]>>4], digits[m[1]&15],
+			digits[m[2]>>4], digits[m[2]&15], digits[m[3]>>4], digits[m[3]&15])
+		dst = append(dst, `","bytes":`...)
+	} else {
+		dst = append(dst, frameHeads[0][b]...)
+	}
+	dst = appendInt(dst, h.Length)
+	if f.Inflated != 0 {
+		dst = appendInt(append(dst, `,"inflated_bytes":`...), f.Inflated)
+	}
+	dst = appendInt(append(dst, `,"offset":`...), f.Off)
+	if f.Subflow != 0 {
+		dst = appendInt(append(dst, `,"subflow":`...), int64(f.Subflow))
+	}
+	if f.Captured != h.Length {
+		dst = appendInt(append(dst, `,"captured_bytes":`...), f.Captured)
+	}
+	if f.Ended {
+		dst = append(dst, `,"ended":true`...)
+	}
+	if h.Opcode == websocket.Pong && f.RTT >= 0 {
+		dst = AppendMillis(append(dst, `,"rtt_ms":`...), f.RTT)
+	}
+	dst = append(dst, ',')
+	if o.Payload >= 0 && (f.Payload != nil || f.More) {
+		o.cut = false
+		if f.Payload != nil {
+			dst = o.appendPayload(dst, `"payload"`, f.Payload, f.Text)
+		}
+		if f.More || o.cut {
+			dst = append(dst, `"payload_more":true,`...)
+		}
+	}
+	if f.Issues.Empty() {
+		return append(dst, `"issues":[]}}`...)
+	}
+	dst = append(dst, `"issues":[`...)
+	for id := range f.Issues.All() {
+		dst = append(append(append(dst, '"'), id.String()...), `",`...)
+	}
+	dst[len(dst)-1] = ']'
+	return append(dst, `}}`...)
+}
