@@ -82,7 +82,7 @@ func (f *decodeFlags) register(fl *pflag.FlagSet) {
 	fl.StringVar(&f.overlap, "overlap", "first", "which of overlapping segments that differ counts: first or last")
 	fl.Var(&f.maxMemory, "max-memory", "memory for connections and what they hold")
 	fl.Var(&f.maxStream, "max-stream", "out-of-order data of one direction that is kept")
-	fl.Var(&f.maxMessage, "max-message", "how much of one message is kept")
+	fl.Var(&f.maxMessage, "max-message", "how much of one message is kept; at most 1/32 of --max-memory")
 	fl.Var(&f.maxInflate, "max-inflate", "how far one message may inflate")
 	fl.BoolVarP(&f.quiet, "quiet", "q", false, "no progress line")
 }
@@ -195,8 +195,9 @@ func (f *decodeFlags) plan(std stdio, files int) (cfg flow.Config, o output.Opti
 		cfg.Redact = record.NewRedactor()
 	}
 	if f.maxMemory < minMemory {
-		return cfg, o, fmt.Errorf("--max-memory %v: expected 16M or more", &f.maxMemory)
+		return cfg, o, fmt.Errorf("--max-memory %v: expected 32M or more", &f.maxMemory)
 	}
+	o.MaxHeld = int(min(f.maxMemory/16, 16<<20))
 	cfg.MaxMemory, cfg.MaxMessage = int64(f.maxMemory), int64(f.maxMessage)
 	cfg.MaxInflate, cfg.MaxStream = int64(f.maxInflate), int(min(f.maxStream, 1<<30))
 	switch f.color {
@@ -217,7 +218,7 @@ func (f *decodeFlags) plan(std stdio, files int) (cfg flow.Config, o output.Opti
 }
 
 // minMemory is the least that the engine can work with.
-const minMemory = 16 << 20
+const minMemory = 32 << 20
 
 func parseTypes(list string) (set record.Set, err error) {
 	for name := range strings.SplitSeq(list, ",") {

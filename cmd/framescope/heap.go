@@ -14,10 +14,12 @@ const (
 	calmLive = 16 << 20
 )
 
-// limitHeap makes the garbage collector keep to a limit in bytes.
+// limitHeap makes the garbage collector keep the process below a limit in
+// bytes. The program itself and the part of the file that is mapped take some.
 func limitHeap(limit int64) {
-	limit = limit / 10 * 9
+	limit -= 20 << 20
 	if limit <= calmHeap {
+		debug.SetGCPercent(50)
 		debug.SetMemoryLimit(limit)
 		return
 	}
@@ -35,7 +37,7 @@ func watchHeap(limit int64) {
 			watchHeap(limit)
 			return
 		}
-		debug.SetGCPercent(100)
+		debug.SetGCPercent(50)
 		debug.SetMemoryLimit(limit)
 	}, limit)
 }

@@ -69,20 +69,46 @@ const (
 // A half is one direction of a connection.
 type half struct {
 	tcp     stream.TCP
-	early   []early // segments that came before it was known where the direction begins
-	settled bool    // it is known
 	mode    mode
+	settled bool  // it is known where the direction begins
 	lost    bool  // bytes are missing where a head was expected
 	placed  bool  // a head was read: it is known where the next thing begins
 	fed     bool  // any stream byte came
 	ended   bool  // the end of the stream was passed on
 	fresh   bool  // side has seen nothing yet
 	off     int64 // stream offset of the byte at work
+	wait    *wait // nil until something has to wait
 	side    *websocket.Side
-	kept    kept
-	alien   *alien // what came instead of HTTP
-	body    http1.Body
 }
+
+// A wait is what a direction holds until it carries frames.
+type wait struct {
+	early []early // segments that came before it was known where the direction begins
+	kept  kept
+	body  http1.Body
+	alien *alien // what came instead of HTTP
+}
+
+// waits returns what the direction holds, for use where it is going to hold
+// something.
+func (h *half) waits() *wait {
+	if h.wait == nil {
+		h.wait = new(wait)
+	}
+	return h.wait
+}
+
+// begins returns the stream offset of the first byte that waits, or of the next
+// one.
+func (h *half) begins() int64 {
+	if h.wait == nil {
+		return h.off
+	}
+	return h.wait.kept.begin(h.off)
+}
+
+// keeps reports whether bytes wait.
+func (h *half) keeps() bool { return h.wait != nil && len(h.wait.kept.data) > 0 }
 
 // kept are bytes that wait: a head in pieces, or what follows an upgrade
 // request.

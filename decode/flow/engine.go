@@ -101,7 +101,8 @@ type Config struct {
 	// the first.
 	KeepLast bool
 
-	// MaxMemory bounds what the engine keeps, in bytes (256 MiB).
+	// MaxMemory bounds the memory of the process in bytes (256 MiB), 16 MiB of
+	// which are for the program itself; at least 32 MiB make sense.
 	MaxMemory int64
 	// MaxMessage is how many bytes of a message are kept (16 MiB), MaxInflate
 	// how many one may inflate to (256 MiB).
@@ -203,8 +204,11 @@ const (
 	linger = 2 * second
 	// deadTime is how long stragglers of a closed connection are still known.
 	deadTime = 60 * second
-	// connSize is what a connection without payload costs, with its entry.
-	connSize = 1024
+	// connSize is what a connection without payload costs, with its entry and
+	// its names.
+	connSize = 1200
+	// program is the part of MaxMemory that is not for the engine.
+	program = 16 << 20
 	// near is how far a sequence number may be from the last one of a closed
 	// connection and still belong to it.
 	near = 1 << 20
@@ -220,15 +224,18 @@ func New(cfg Config) *Engine {
 	cfg.MaxInflate = cmp.Or(cfg.MaxInflate, 256<<20)
 	cfg.MaxStream = cmp.Or(cfg.MaxStream, 4<<20)
 	e := &Engine{cfg: cfg, nextConn: cfg.FirstConn, skips: map[skip]*skipped{}}
-	// An eighth for connections as such, half for what they hold; the rest is
-	// room for packets on their way and for the garbage collector.
-	e.table = newTable(int(max(cfg.MaxMemory/8/connSize, 64)))
+	// A quarter for connections as such, three eighths for what they hold; the
+	// rest is room for packets on their way and for the garbage collector.
+	memory := cfg.MaxMemory - program
+	e.table = newTable(int(max(memory/4/connSize, 64)))
 	for i := range e.shards {
-		e.shards[i] = newShard(&e.cfg, cfg.MaxMemory/2/Shards)
+		e.shards[i] = newShard(&e.cfg, max(memory/8*3, 1<<20)/Shards)
 	}
 	e.jobs = make(chan *job, Ahead)
 	for range Ahead {
-		e.jobs <- new(job)
+		j := new(job)
+		j.moved = sync.NewCond(&j.mu)
+		e.jobs <- j
 	}
 	e.job = <-e.jobs
 	n := cfg.Workers
@@ -490,11 +497,11 @@ func (e *Engine) Flush(release func()) {
 	j.release = release
 	if len(e.work) == 0 {
 		e.run(j, 0)
-		e.merge(j)
+		e.merge(j, math.MaxUint32)
 		j.reset()
 		return
 	}
-	j.pending.Store(int32(len(e.work)))
+	j.pending = len(e.work)
 	for _, w := range e.work {
 		w.in <- j
 	}

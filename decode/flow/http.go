@@ -41,7 +41,21 @@ type exchanges struct {
 	queue []*exchange // requests in their order
 	done  *exchange   // answered; the body of the answer is being read
 	early *exchange   // a 101 that came before its request
-	size  int64
+}
+
+// memory returns how many bytes q holds, about.
+func (q *exchanges) memory() (n int64) {
+	for _, x := range q.queue {
+		n += x.memory()
+	}
+	return n + q.done.memory() + q.early.memory()
+}
+
+func (x *exchange) memory() int64 {
+	if x == nil {
+		return 0
+	}
+	return int64(cap(x.raw)+cap(x.answer)+cap(x.body)) + 256
 }
 
 func (c *conn) exchanges() *exchanges {
@@ -56,19 +70,19 @@ func (c *conn) exchanges() *exchanges {
 func (s *shard) head(c *conn, dir uint8, b []byte, start bool, o decode.Origin) int {
 	h := &c.half[dir]
 	work, old := b, 0
-	if len(h.kept.data) > 0 {
-		old = len(h.kept.data)
-		h.kept.add(b, start, o, h.off)
-		work = h.kept.data
+	if h.keeps() {
+		old = len(h.waits().kept.data)
+		h.waits().kept.add(b, start, o, h.off)
+		work = h.waits().kept.data
 	}
-	first := h.kept.first(o)
+	first := h.waits().kept.first(o)
 	// wait keeps b until there is more.
 	wait := func() int {
 		if old == 0 {
-			h.kept.add(b, start, o, h.off)
+			h.waits().kept.add(b, start, o, h.off)
 		}
-		if len(h.kept.data) > maxHead {
-			s.foreign(c, dir, http1.Other, h.kept.data)
+		if len(h.waits().kept.data) > maxHead {
+			s.foreign(c, dir, http1.Other, h.waits().kept.data)
 		}
 		return len(b)
 	}
@@ -94,8 +108,8 @@ func (s *shard) head(c *conn, dir uint8, b []byte, start bool, o decode.Origin) 
 		if !c.turn(client) {
 			return other(http1.Other)
 		}
-		if http1.FindEnd(work, h.kept.seen) < 0 {
-			h.kept.seen = len(work)
+		if http1.FindEnd(work, h.waits().kept.seen) < 0 {
+			h.waits().kept.seen = len(work)
 			return wait()
 		}
 		if kind == http1.RequestHead {
@@ -113,8 +127,8 @@ func (s *shard) head(c *conn, dir uint8, b []byte, start bool, o decode.Origin) 
 		return other(http1.Other)
 	}
 	raw := work[:n]
-	off := h.kept.begin(h.off)
-	h.kept = kept{} // raw keeps the bytes alive
+	off := h.waits().kept.begin(h.off)
+	h.waits().kept = kept{} // raw keeps the bytes alive
 	h.lost, h.placed = false, true
 	if c.proto == "" {
 		c.proto = "http"
@@ -133,7 +147,6 @@ func (s *shard) request(c *conn, dir uint8, raw []byte, off int64, first, last d
 	x := &exchange{method: string(s.req.Method), raw: bytes.Clone(raw), first: first, last: last, off: off}
 	x.upgrade = s.req.Header.Get("upgrade") != nil || s.req.Header.Get("sec-websocket-key") != nil || x.method == "CONNECT"
 	q := c.exchanges()
-	q.size += int64(len(raw)) + 256
 	if e := q.early; e != nil && x.upgrade {
 		// The capture put the answer first.
 		q.early = nil
@@ -147,13 +160,13 @@ func (s *shard) request(c *conn, dir uint8, raw []byte, off int64, first, last d
 		q.queue = q.queue[1:]
 	}
 	q.queue = append(q.queue, x)
-	if err := h.body.Request(&s.req); err != nil {
+	if err := h.waits().body.Request(&s.req); err != nil {
 		s.ignore(c, dir)
 		return
 	}
 	switch {
-	case !h.body.Done():
-		h.body.Keep = 0
+	case !h.waits().body.Done():
+		h.waits().body.Keep = 0
 		h.mode = modeBody
 	case x.upgrade:
 		h.mode = modeHold
@@ -183,7 +196,6 @@ func (s *shard) response(c *conn, dir uint8, raw []byte, off int64, first, last 
 		x = new(exchange)
 	}
 	x.answer, x.from, x.till, x.answerOff, x.answerCut = bytes.Clone(raw), first, last, off, h.lost
-	q.size += int64(len(raw))
 	switch {
 	case status == 101:
 		s.switched(c, dir, x)
@@ -198,8 +210,8 @@ func (s *shard) response(c *conn, dir uint8, raw []byte, off int64, first, last 
 	if x.raw != nil {
 		method = []byte(x.method)
 	}
-	h.body.Keep = maxBody
-	err := h.body.Response(&s.resp, method)
+	h.waits().body.Keep = maxBody
+	err := h.waits().body.Response(&s.resp, method)
 	q.done = x
 	if err != nil {
 		s.finishExchange(c, x)
@@ -208,7 +220,7 @@ func (s *shard) response(c *conn, dir uint8, raw []byte, off int64, first, last 
 		return
 	}
 	h.mode = modeBody
-	if h.body.Done() {
+	if h.waits().body.Done() {
 		s.bodyEnd(c, dir)
 	}
 	if x.upgrade {
@@ -230,10 +242,10 @@ func (s *shard) bodyEnd(c *conn, dir uint8) {
 	}
 	if x := q.done; x != nil {
 		q.done = nil
-		x.body = h.body.Kept
+		x.body = h.waits().body.Kept
 		s.finishExchange(c, x)
 	}
-	h.body.Kept = nil
+	h.waits().body.Kept = nil
 }
 
 // release lets a direction that waited for the answer to an upgrade go on with
@@ -250,8 +262,11 @@ func (s *shard) release(c *conn, dir uint8) {
 // replay feeds the kept bytes of a direction to what takes them now.
 func (s *shard) replay(c *conn, dir uint8) {
 	h := &c.half[dir]
-	k := h.kept
-	h.kept = kept{}
+	if h.wait == nil {
+		return
+	}
+	k := h.wait.kept
+	h.waits().kept = kept{}
 	at, off := 0, k.off
 	for i := range k.marks {
 		m := &k.marks[i]
@@ -276,8 +291,8 @@ func (s *shard) hold(c *conn, dir uint8, b []byte, start bool, o decode.Origin) 
 		s.data(c, dir, b, start, o)
 		return
 	}
-	h.kept.add(b, start, o, h.off)
-	if len(h.kept.data) >= maxHold || c.packets[1-dir] == 0 {
+	h.waits().kept.add(b, start, o, h.off)
+	if len(h.waits().kept.data) >= maxHold || c.packets[1-dir] == 0 {
 		s.decide(c, dir, false)
 	}
 }
@@ -287,11 +302,11 @@ func (s *shard) hold(c *conn, dir uint8, b []byte, start bool, o decode.Origin) 
 func (s *shard) decide(c *conn, dir uint8, final bool) {
 	h := &c.half[dir]
 	q := c.exchanges()
-	if len(h.kept.data) == 0 || len(q.queue) == 0 {
+	if !h.keeps() || len(q.queue) == 0 {
 		return
 	}
 	x := q.queue[len(q.queue)-1]
-	switch http1.Sniff(h.kept.data) {
+	switch http1.Sniff(h.waits().kept.data) {
 	case http1.Short:
 		if !final {
 			return
@@ -304,8 +319,8 @@ func (s *shard) decide(c *conn, dir uint8, final bool) {
 		s.release(c, dir)
 		return
 	}
-	if !frameLike(h.kept.data) {
-		if final || len(h.kept.data) >= maxHold {
+	if !frameLike(h.waits().kept.data) {
+		if final || len(h.waits().kept.data) >= maxHold {
 			s.ignore(c, dir)
 		}
 		return
@@ -322,7 +337,7 @@ func (s *shard) headLost(c *conn, dir uint8, o decode.Origin) {
 	if s.partialHead(c, dir, o) {
 		return
 	}
-	h.kept = kept{}
+	h.waits().kept = kept{}
 	h.mode = modeHead
 	h.lost = true
 }
@@ -331,10 +346,10 @@ func (s *shard) headLost(c *conn, dir uint8, o decode.Origin) {
 // that is cut off by the snapshot length still says what it is.
 func (s *shard) partialHead(c *conn, dir uint8, o decode.Origin) bool {
 	h := &c.half[dir]
-	b := h.kept.data
-	if h.mode != modeHead || len(b) == 0 {
+	if h.mode != modeHead || !h.keeps() {
 		return false
 	}
+	b := h.wait.kept.data
 	// What is there of the last line cannot be told from the whole line, but a
 	// status says enough.
 	end := bytes.LastIndexByte(b, '\n') + 1
@@ -345,14 +360,14 @@ func (s *shard) partialHead(c *conn, dir uint8, o decode.Origin) bool {
 			return false
 		}
 	}
-	first := h.kept.first(o)
-	off := h.kept.off
+	first := h.waits().kept.first(o)
+	off := h.waits().kept.off
 	switch http1.Sniff(b) {
 	case http1.RequestHead:
 		if _, err := http1.ParseRequest(raw, &s.req); err != nil || !c.turn(dir) {
 			return false
 		}
-		h.kept = kept{}
+		h.waits().kept = kept{}
 		s.request(c, dir, raw, off, first, o)
 		h.mode = modeHead
 		if q := c.http; q != nil && len(q.queue) > 0 {
@@ -363,7 +378,7 @@ func (s *shard) partialHead(c *conn, dir uint8, o decode.Origin) bool {
 		if _, err := http1.ParseResponse(raw, &s.resp); err != nil || !c.turn(1-dir) {
 			return false
 		}
-		h.kept, h.lost = kept{}, true
+		h.waits().kept, h.lost = kept{}, true
 		s.response(c, dir, raw, off, first, o)
 	default:
 		return false
@@ -378,10 +393,10 @@ func (s *shard) partialHead(c *conn, dir uint8, o decode.Origin) bool {
 func (s *shard) foreign(c *conn, dir uint8, kind http1.Kind, work []byte) {
 	h := &c.half[dir]
 	switch {
-	case c.ws != nil:
-		s.begin(c, dir)
 	case c.decodeAs:
 		s.assume(c, dir)
+	case c.ws != nil:
+		s.begin(c, dir)
 	case kind == http1.TLS || kind == http1.HTTP2:
 		if c.proto == "" {
 			c.proto = kind.String()
@@ -409,16 +424,16 @@ type alien struct {
 // why an upgrade request has no answer.
 func (s *shard) notHTTP(c *conn, dir uint8, kind http1.Kind, work []byte) {
 	h := &c.half[dir]
-	if dir == c.client || h.alien != nil {
+	if dir == c.client || h.wait != nil && h.wait.alien != nil {
 		return
 	}
-	o := h.kept.first(decode.Origin{Packet: s.order, Time: s.now})
-	h.alien = &alien{kind, string(work[:min(len(work), 24)]), o, h.kept.begin(h.off)}
+	o := h.waits().kept.first(decode.Origin{Packet: s.order, Time: s.now})
+	h.waits().alien = &alien{kind, string(work[:min(len(work), 24)]), o, h.waits().kept.begin(h.off)}
 	if q := c.http; q != nil && len(q.queue) > 0 {
 		x := q.queue[0]
 		q.queue = q.queue[1:]
 		if s.finishExchange(c, x) {
-			s.reportAlien(c, h.alien)
+			s.reportAlien(c, h.waits().alien)
 		}
 	}
 }
@@ -463,9 +478,9 @@ func (s *shard) finishHTTP(c *conn, why ending) {
 		}
 		server := &c.half[1-c.client]
 		switch {
-		case server.alien != nil:
-			s.reportAlien(c, server.alien)
-		case len(server.kept.data) > 0:
+		case server.wait != nil && server.wait.alien != nil:
+			s.reportAlien(c, server.wait.alien)
+		case server.keeps():
 			s.report(c, record.Server, finding.ResponseTruncated, o, -1, "the answer ends inside its head")
 		case server.mode == modeIgnore:
 		case c.reset && c.closer == 1+int8(1-c.client):

@@ -5,7 +5,7 @@ import (
 	"math"
 	"runtime/debug"
 	"slices"
-	"sync/atomic"
+	"sync"
 
 	"framescope/decode/record"
 )
@@ -42,8 +42,21 @@ type job struct {
 	base    int64 // number of the first packet
 	last    int64 // number of the last packet
 	items   uint32
-	pending atomic.Int32
 	release func()
+
+	// Where the workers are, so that one of them can give records out before
+	// the job is done.
+	mu      sync.Mutex
+	moved   *sync.Cond // a worker has finished, or waits for its turn
+	state   [Shards]progress
+	pending int // workers that have not finished
+}
+
+// A progress is how far a worker has come with a job.
+type progress struct {
+	finished bool
+	waits    bool
+	index    uint32 // of the item that it has done, if it waits
 }
 
 // A part is one worker's share of a job: its work and what came of it.
@@ -51,6 +64,8 @@ type part struct {
 	items []item
 	out   []byte
 	spans []span
+	given int // spans that were given out
+	off   int // where the next one begins
 }
 
 // A span is one record in part.out.
@@ -90,16 +105,26 @@ func (j *job) reset() {
 		// The items hold connections until they are overwritten; what is over
 		// holds next to nothing.
 		p.items = p.items[:0]
-		p.spans = p.spans[:0]
-		if cap(p.out) > 4<<20 {
-			p.out = nil
-		}
-		p.out = p.out[:0]
+		p.empty()
 	}
+	j.state = [Shards]progress{}
 	clear(j.packets)
 	j.packets = j.packets[:0]
 	j.items = 0
 }
+
+// empty forgets the records of a part.
+func (p *part) empty() {
+	if cap(p.out) > 2*maxOut {
+		p.out = nil
+	}
+	p.out, p.spans = p.out[:0], p.spans[:0]
+	p.given, p.off = 0, 0
+}
+
+// maxOut is how many bytes of records a worker holds before it gives them out:
+// a small message can inflate to a large record.
+const maxOut = 1 << 20
 
 // A worker is a goroutine that decodes the connections of some shards.
 type worker struct {
@@ -114,12 +139,54 @@ func (w *worker) work() {
 	defer w.e.wg.Done()
 	for j := range w.in {
 		w.e.run(j, w.num)
-		if j.pending.Add(-1) == 0 {
-			w.e.merge(j)
+		if w.e.finish(j, w.num) {
+			w.e.merge(j, math.MaxUint32)
 			j.reset()
 			w.e.jobs <- j
 		}
 	}
+}
+
+// finish notes that a worker has done its part, and reports whether all have.
+func (e *Engine) finish(j *job, worker int) bool {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	j.state[worker].finished = true
+	j.pending--
+	j.moved.Broadcast()
+	return j.pending == 0
+}
+
+// spill gives out what a worker has, up to the item that it has just done. It
+// waits until no other worker can still have something to say before that.
+func (e *Engine) spill(j *job, worker int, index uint32) {
+	if e.workers == 1 {
+		e.merge(j, math.MaxUint32)
+		j.part[0].empty()
+		return
+	}
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	st := &j.state[worker]
+	st.waits, st.index = true, index
+	j.moved.Broadcast()
+	for !j.turn(e.workers, worker) {
+		j.moved.Wait()
+	}
+	e.merge(j, index+1)
+	j.part[worker].empty()
+	st.waits = false
+}
+
+// turn reports whether every other worker has finished, or waits further on.
+func (j *job) turn(workers, worker int) bool {
+	for i := range workers {
+		st := &j.state[i]
+		if i != worker && !st.finished && !(st.waits && st.index > j.state[worker].index) {
+			return false
+		}
+	}
+	return true
 }
 
 // run does one worker's part of a job.
@@ -130,10 +197,10 @@ func (e *Engine) run(j *job, worker int) {
 			s.part = p
 		}
 	}
-	e.guard(func() { e.items(j, p) })
+	e.guard(func() { e.items(j, p, worker) })
 }
 
-func (e *Engine) items(j *job, p *part) {
+func (e *Engine) items(j *job, p *part, worker int) {
 	for i := range p.items {
 		it := &p.items[i]
 		s := e.shards[0]
@@ -148,6 +215,9 @@ func (e *Engine) items(j *job, p *part) {
 			s.end(it.c, ending(it.flags))
 		case itemPacket:
 			s.packet(&j.packets[it.seq], it.c, it.dir)
+		}
+		if len(p.out) > maxOut {
+			e.spill(j, worker, it.index)
 		}
 	}
 }
@@ -170,60 +240,55 @@ func (e *Engine) guard(f func()) {
 }
 
 // merge gives out the records of a job in the order of the items that brought
-// them about, which is that of the packets.
-func (e *Engine) merge(j *job) {
+// them about, which is that of the packets, up to those of item below.
+func (e *Engine) merge(j *job, below uint32) {
 	if e.cfg.Output == nil {
 		return
 	}
-	var next, off [Shards]int
 	for e.Err() == nil {
-		best, index := -1, uint32(0)
+		var best *part
+		index, limit := below, below
 		for i := range e.workers {
-			if sp := j.part[i].spans; next[i] < len(sp) && (best < 0 || sp[next[i]].index < index) {
-				best, index = i, sp[next[i]].index
+			p := &j.part[i]
+			if p.given == len(p.spans) {
+				continue
+			}
+			if n := p.spans[p.given].index; n < index {
+				best, index, limit = p, n, index
+			} else {
+				limit = min(limit, n)
 			}
 		}
-		if best < 0 {
+		if best == nil {
 			return
 		}
-		p := &j.part[best]
 		if e.cfg.Join {
-			e.join(p, &next[best], &off[best], e.limit(j, best, &next))
+			best.join(limit, &e.item)
+			e.output()
 			continue
 		}
 		// All records of one item lie together.
-		for ; next[best] < len(p.spans) && p.spans[next[best]].index == index; next[best]++ {
-			sp := &p.spans[next[best]]
-			e.item = Item{Conn: sp.conn, Type: sp.typ, Data: p.out[off[best]:sp.end:sp.end]}
-			off[best] = sp.end
-			if err := e.cfg.Output(&e.item); err != nil {
-				e.fail(err)
-				return
-			}
+		for best.given < len(best.spans) && best.spans[best.given].index == index && e.Err() == nil {
+			sp := &best.spans[best.given]
+			e.item = Item{Conn: sp.conn, Type: sp.typ, Data: best.out[best.off:sp.end:sp.end]}
+			best.given++
+			best.off = sp.end
+			e.output()
 		}
 	}
 }
 
-// limit returns the index of the first item whose records are not worker best's
-// to give out.
-func (e *Engine) limit(j *job, best int, next *[Shards]int) uint32 {
-	limit := uint32(math.MaxUint32)
-	for i := range e.workers {
-		if sp := j.part[i].spans; i != best && next[i] < len(sp) {
-			limit = min(limit, sp[next[i]].index)
-		}
-	}
-	return limit
-}
-
-// join gives out the records of all items below limit at once.
-func (e *Engine) join(p *part, next, off *int, limit uint32) {
-	from := *off
-	for ; *next < len(p.spans) && p.spans[*next].index < limit; *next++ {
-		*off = p.spans[*next].end
-	}
-	e.item = Item{Data: p.out[from:*off:*off]}
+func (e *Engine) output() {
 	if err := e.cfg.Output(&e.item); err != nil {
 		e.fail(err)
 	}
+}
+
+// join makes one item of the records of all items below limit.
+func (p *part) join(limit uint32, it *Item) {
+	from := p.off
+	for ; p.given < len(p.spans) && p.spans[p.given].index < limit; p.given++ {
+		p.off = p.spans[p.given].end
+	}
+	*it = Item{Data: p.out[from:p.off:p.off]}
 }

@@ -37,6 +37,7 @@ type shard struct {
 	h     receiver
 	sides websocket.Config
 	rtt   int64            // of the frame at work
+	grown bool             // a Side may hold much more than before
 	skips map[string]int64 // bytes not decoded, by cause
 
 	// Records under construction; they are used again and again.
@@ -47,16 +48,16 @@ type shard struct {
 }
 
 func newShard(cfg *Config, memory int64) *shard {
-	s := &shard{cfg: cfg, limit: memory / 4 * 3, skips: map[string]int64{}}
+	s := &shard{cfg: cfg, limit: memory / 3 * 2, skips: map[string]int64{}}
 	if !cfg.Want.Has(record.TypeFrame) && !cfg.Want.Has(record.TypeMessage) {
 		cfg.Preview, cfg.Full = 0, false
 	}
 	s.sides = websocket.Config{
 		Preview: cfg.Preview, Full: cfg.Full, Digest: cfg.Digest,
 		// A message that is kept whole must not push out all else.
-		MaxMessage: min(cfg.MaxMessage, s.limit/4), MaxInflate: cfg.MaxInflate,
+		MaxMessage: min(cfg.MaxMessage, s.limit/2), MaxInflate: cfg.MaxInflate,
 	}
-	s.budget.Max = max(memory/4, 64<<10)
+	s.budget.Max = memory / 3
 	s.tcp.Limits.Bytes = cfg.MaxStream
 	s.tcp.Limits.History = history
 	if cfg.KeepLast {
@@ -90,15 +91,17 @@ func (s *shard) segment(it *item) {
 		s.take(it, s.order)
 		s.settle(c, dir)
 	default:
-		h.early = append(h.early, early{*it, s.order})
-		e := &h.early[len(h.early)-1]
-		e.seg = bytes.Clone(it.seg)
-		if len(h.early) == maxEarly || it.time-h.early[0].time > earlyTime {
+		w := h.waits()
+		w.early = append(w.early, early{*it, s.order})
+		w.early[len(w.early)-1].seg = bytes.Clone(it.seg)
+		if len(w.early) == maxEarly || it.time-w.early[0].time > earlyTime {
 			s.settle(c, dir)
 		}
 	}
-	// What a Side holds changes slowly; what is kept can be a lot at once.
-	if h.kept.data != nil || h.early != nil || h.side != nil && (c.packets[0]+c.packets[1])&7 == 0 {
+	// What Sides hold changes slowly, unless they keep messages or search; what
+	// waits can be a lot at once.
+	if h.wait != nil || s.grown || h.side != nil && ((c.packets[0]+c.packets[1])&7 == 0 || c.ws == nil || s.cfg.Full) {
+		s.grown = false
 		s.weigh(c)
 	}
 }
@@ -120,8 +123,12 @@ type early struct {
 // begins.
 func (s *shard) settle(c *conn, dir uint8) {
 	h := &c.half[dir]
-	wait := h.early
-	h.early = nil
+	if h.wait == nil {
+		h.settled = true
+		return
+	}
+	wait := h.wait.early
+	h.wait.early = nil
 	if !h.settled && len(wait) > 1 {
 		// The lowest sequence number comes first; the assembler does the rest.
 		first := 0
@@ -235,7 +242,12 @@ func (s *shard) data(c *conn, dir uint8, b []byte, start bool, o decode.Origin) 
 			if h.fresh && s.again(c, dir, b) {
 				continue
 			}
-			h.fresh = false
+			if h.fresh {
+				h.fresh = false
+				if !h.keeps() {
+					h.wait = nil
+				}
+			}
 			s.h.at(c, dir)
 			h.side.Data(b, start, o, &s.h)
 			return
@@ -245,14 +257,14 @@ func (s *shard) data(c *conn, dir uint8, b []byte, start bool, o decode.Origin) 
 			s.hold(c, dir, b, start, o)
 			return
 		case modeBody:
-			n, err := h.body.Data(b)
+			n, err := h.waits().body.Data(b)
 			b, start = b[n:], start && n == 0
 			h.off += int64(n)
 			if err != nil {
 				s.ignore(c, dir)
 				return
 			}
-			if h.body.Done() {
+			if h.waits().body.Done() {
 				s.bodyEnd(c, dir)
 			}
 		case modeHead:
@@ -280,12 +292,12 @@ func (s *shard) gap(c *conn, dir uint8, p *stream.Piece) {
 		s.h.at(c, dir)
 		h.side.Gap(p.Len, p.Origin, &s.h)
 	case modeHold:
-		h.kept.gap(p.Len, p.Origin, h.off)
+		h.waits().kept.gap(p.Len, p.Origin, h.off)
 	case modeBody:
-		n, err := h.body.Gap(p.Len)
+		n, err := h.waits().body.Gap(p.Len)
 		if err != nil || n < p.Len {
 			s.headLost(c, dir, p.Origin)
-		} else if h.body.Done() {
+		} else if h.waits().body.Done() {
 			s.bodyEnd(c, dir)
 		}
 	case modeHead:
@@ -308,7 +320,11 @@ func (s *shard) conflict(c *conn, dir uint8, p *stream.Piece) {
 func (s *shard) ignore(c *conn, dir uint8) {
 	h := &c.half[dir]
 	h.mode = modeIgnore
-	h.kept = kept{}
+	if h.wait != nil && h.wait.alien != nil {
+		h.wait = &wait{alien: h.wait.alien}
+	} else {
+		h.wait = nil
+	}
 }
 
 // streamEnd tells the layers that no more bytes will come in a direction.
@@ -317,7 +333,8 @@ func (s *shard) streamEnd(c *conn, dir uint8) {
 	if h.ended {
 		return
 	}
-	if k := h.kept.data; h.mode == modeHead && len(k) > 0 {
+	if h.mode == modeHead && h.keeps() {
+		k := h.wait.kept.data
 		// More bytes would have told what it is.
 		if kind := http1.Sniff(k); kind != http1.RequestHead && kind != http1.ResponseHead {
 			s.foreign(c, dir, http1.Other, k)
@@ -427,6 +444,12 @@ func (h *half) fin() bool {
 	return ok
 }
 
+// What the parts of a connection cost besides what they hold, in bytes.
+const (
+	waitSize = 320
+	sideSize = 384
+)
+
 // weigh counts what a connection holds, and makes room when it is too much.
 func (s *shard) weigh(c *conn) {
 	if c.over {
@@ -435,16 +458,18 @@ func (s *shard) weigh(c *conn) {
 	mem := int64(0)
 	for i := range c.half {
 		h := &c.half[i]
-		mem += h.kept.size() + int64(cap(h.body.Kept))
-		for j := range h.early {
-			mem += int64(len(h.early[j].seg)) + 128
+		if w := h.wait; w != nil {
+			mem += waitSize + w.kept.size() + int64(cap(w.body.Kept))
+			for j := range w.early {
+				mem += int64(len(w.early[j].seg)) + 128
+			}
 		}
 		if h.side != nil {
-			mem += h.side.Memory()
+			mem += sideSize + h.side.Memory()
 		}
 	}
 	if c.http != nil {
-		mem += c.http.size
+		mem += c.http.memory()
 	}
 	s.mem += mem - c.mem
 	c.mem = mem

@@ -98,7 +98,7 @@ func (s *shard) opened(c *conn, x *exchange) {
 func (s *shard) begin(c *conn, dir uint8) {
 	h := &c.half[dir]
 	ws := c.ws
-	side := &websocket.Side{Config: &s.sides, Role: websocket.Server, Deflate: ws.hs.Server, Start: h.kept.begin(h.off)}
+	side := &websocket.Side{Config: &s.sides, Role: websocket.Server, Deflate: ws.hs.Server, Start: h.begins()}
 	if dir == c.client {
 		side.Role, side.Deflate = websocket.Client, ws.hs.Client
 	}
@@ -144,7 +144,7 @@ func (s *shard) assume(c *conn, dir uint8) {
 // search looks for frames in bytes that may be anything.
 func (s *shard) search(c *conn, dir uint8) {
 	h := &c.half[dir]
-	h.side = &websocket.Side{Config: &s.sides, Compression: websocket.Perhaps, Start: h.kept.begin(h.off), Search: true, Unknown: true}
+	h.side = &websocket.Side{Config: &s.sides, Compression: websocket.Perhaps, Start: h.begins(), Search: true, Unknown: true}
 	if !c.midstream {
 		h.side.Role = websocket.Server
 		if dir == c.client {
@@ -170,6 +170,7 @@ func (r *receiver) Frame(f *websocket.Frame) {
 	if ws == nil || !ws.opened {
 		ws = s.recognised(c, dir, f)
 	}
+	s.grown = s.grown || f.Compressed
 	s.sum.Frames++
 	ws.last = f.Last.Time
 	d := c.direction(dir)

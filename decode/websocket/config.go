@@ -31,6 +31,7 @@ type Config struct {
 	inflaters []*inflate.Inflater // of sides without context takeover
 	digests   []*digest
 	finders   []*Finder
+	large     []byte // that held the largest message
 }
 
 const (
@@ -93,6 +94,28 @@ func take[T any](spare *[]*T) *T {
 func give[T any](spare *[]*T, v *T) {
 	if len(*spare) < maxSpare {
 		*spare = append(*spare, v)
+	}
+}
+
+// larger returns a copy of b in the memory of a large message that is over, if
+// that has more room, so that large messages do not each leave theirs behind.
+func (c *Config) larger(b []byte) []byte {
+	if cap(c.large) <= 2*cap(b) {
+		return b
+	}
+	l := append(c.large[:0], b...)
+	c.large = nil
+	return l
+}
+
+// maxInflaters bounds the inflaters that are kept for later: each has up to 72
+// KiB.
+const maxInflaters = 8
+
+func (c *Config) giveInflater(z *inflate.Inflater) {
+	if len(c.inflaters) < maxInflaters {
+		z.Reset()
+		give(&c.inflaters, z)
 	}
 }
 

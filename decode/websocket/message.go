@@ -67,8 +67,7 @@ func (s *Side) closeInflater(known bool) {
 	switch {
 	case z == nil:
 	case s.Deflate.NoContextTakeover:
-		z.Reset()
-		give(&s.Config.inflaters, z)
+		s.Config.giveInflater(z)
 		s.inflate, s.grown = nil, 0
 	case !known:
 		z.Lose()
@@ -123,7 +122,11 @@ func (s *Side) show(f *frameState, m *messageState, p []byte) {
 		_, _ = m.digest.Write(p)
 	}
 	if n := s.Config.keep() - int64(len(m.kept)); n > 0 {
-		m.kept = append(m.kept, p[:min(n, int64(len(p)))]...)
+		p := p[:min(n, int64(len(p)))]
+		if len(m.kept)+len(p) > max(cap(m.kept), maxSpareKeep) {
+			m.kept = s.Config.larger(m.kept)
+		}
+		m.kept = append(m.kept, p...)
 	}
 	if n := s.Config.Preview - len(f.shown); f.apart && n > 0 {
 		f.shown = append(f.shown, p[:min(n, len(p))]...)
@@ -216,6 +219,9 @@ func (s *Side) freeMessage() {
 		m.digest = nil
 	}
 	if cap(m.kept) > maxSpareKeep {
+		if cap(m.kept) > cap(c.large) {
+			c.large = m.kept
+		}
 		m.kept = nil
 	}
 	give(&c.messages, m)

@@ -319,7 +319,7 @@ func (s *Side) End(closed bool, h Handler) {
 	s.unfinished(h)
 	s.dropMessage()
 	if s.inflate != nil {
-		s.inflate.Release()
+		s.Config.giveInflater(s.inflate)
 		s.inflate = nil
 	}
 	s.mode = modeEnd

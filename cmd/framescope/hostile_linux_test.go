@@ -1,0 +1,344 @@
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"compress/flate"
+	"encoding/binary"
+	"encoding/json"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"syscall"
+	"testing"
+	"time"
+
+	"framescope/capture/capturetest"
+	"framescope/decode/websocket"
+)
+
+// buildCommand builds the command once for the tests that look at a whole process.
+func buildCommand(t *testing.T) string {
+	t.Helper()
+	if _, err := exec.LookPath("go"); err != nil {
+		t.Skip("the go command is not in PATH: it builds the command")
+	}
+	exe := filepath.Join(t.TempDir(), "framescope")
+	if out, err := exec.Command("go", "build", "-o", exe, ".").CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	return exe
+}
+
+// processed is a process that ended: the end of what it wrote, its lines, and
+// its peak memory in bytes.
+type processed struct {
+	out, err []byte
+	lines    int
+	status   int
+	peak     int64
+}
+
+// process runs a command; it fails the test if the command takes too long.
+func process(t *testing.T, exe string, args ...string) processed {
+	t.Helper()
+	cmd := exec.Command(exe, args...)
+	var out, errs tail
+	cmd.Stdout, cmd.Stderr = &out, &errs
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	hang := time.AfterFunc(2*time.Minute, func() { cmd.Process.Kill() })
+	defer hang.Stop()
+	err := cmd.Wait()
+	if cmd.ProcessState.ExitCode() < 0 {
+		t.Fatalf("%v: %v: %s", args, err, errs.b)
+	}
+	ru := cmd.ProcessState.SysUsage().(*syscall.Rusage)
+	return processed{out.b, errs.b, out.lines, cmd.ProcessState.ExitCode(), ru.Maxrss << 10}
+}
+
+// A tail keeps the end of what is written. What this process held would count
+// as the memory of the next one it starts.
+type tail struct {
+	b     []byte
+	lines int
+}
+
+func (w *tail) Write(p []byte) (int, error) {
+	w.lines += bytes.Count(p, []byte("\n"))
+	w.b = append(w.b, p[max(len(p)-64<<10, 0):]...)
+	if n := len(w.b) - 64<<10; n > 0 {
+		w.b = w.b[:copy(w.b, w.b[n:])]
+	}
+	return len(p), nil
+}
+
+// A pcapWriter writes packets of TCP on Ethernet and IPv4.
+type pcapWriter struct {
+	w   *bufio.Writer
+	n   int64
+	buf []byte
+}
+
+func newPcap(t *testing.T, path string) *pcapWriter {
+	f, err := os.Create(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	w := bufio.NewWriterSize(f, 1<<20)
+	t.Cleanup(func() { f.Close() })
+	head := binary.LittleEndian.AppendUint32(nil, 0xa1b2c3d4)
+	head = append(head, 2, 0, 4, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 4, 0, 1, 0, 0, 0)
+	w.Write(head)
+	return &pcapWriter{w: w}
+}
+
+const (
+	fFIN, fSYN, fRST, fPSH, fACK = 1, 2, 4, 8, 16
+)
+
+// send writes a segment of the client (side 0) or the server of connection n.
+func (p *pcapWriter) send(n, side int, flags byte, seq, ack uint32, payload []byte) {
+	b := p.buf[:0]
+	size := uint32(54 + len(payload))
+	us := p.n * 10
+	p.n++
+	b = binary.LittleEndian.AppendUint32(b, uint32(1700000000+us/1e6))
+	b = binary.LittleEndian.AppendUint32(b, uint32(us%1e6))
+	b = binary.LittleEndian.AppendUint32(b, size)
+	b = binary.LittleEndian.AppendUint32(b, size)
+	b = append(b, make([]byte, 12)...)
+	b = append(b, 8, 0, 0x45, 0)
+	b = binary.BigEndian.AppendUint16(b, uint16(40+len(payload)))
+	b = append(b, 0, 0, 0, 0, 64, 6, 0, 0)
+	client, server := []byte{10, byte(n >> 24), byte(n >> 16), byte(n >> 8)}, []byte{10, 255, 255, 1}
+	cp, sp := uint16(10000+n&255), uint16(80)
+	if side == 0 {
+		b = append(append(b, client...), server...)
+		b = binary.BigEndian.AppendUint16(binary.BigEndian.AppendUint16(b, cp), sp)
+	} else {
+		b = append(append(b, server...), client...)
+		b = binary.BigEndian.AppendUint16(binary.BigEndian.AppendUint16(b, sp), cp)
+	}
+	b = binary.BigEndian.AppendUint32(b, seq)
+	b = binary.BigEndian.AppendUint32(b, ack)
+	b = append(b, 0x50, flags, 255, 255, 0, 0, 0, 0)
+	b = append(b, payload...)
+	p.buf = b
+	p.w.Write(b)
+}
+
+const upgrade = "GET /chat HTTP/1.1\r\nHost: h\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n" +
+	"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Extensions: permessage-deflate\r\n\r\n"
+const switching = "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n" +
+	"Sec-WebSocket-Extensions: permessage-deflate\r\n\r\n"
+
+// open writes a handshake and returns the next sequence numbers of both sides.
+func (p *pcapWriter) open(n int) (client, server uint32) {
+	p.send(n, 0, fSYN, 99, 0, nil)
+	p.send(n, 1, fSYN|fACK, 199, 100, nil)
+	p.send(n, 0, fPSH|fACK, 100, 200, []byte(upgrade))
+	client = 100 + uint32(len(upgrade))
+	p.send(n, 1, fPSH|fACK, 200, client, []byte(switching))
+	return client, 200 + uint32(len(switching))
+}
+
+// compressed returns a compressed text frame of a server that inflates to size
+// bytes.
+func compressed(size int) []byte {
+	var b bytes.Buffer
+	w, _ := flate.NewWriter(&b, 9)
+	w.Write(bytes.Repeat([]byte("0123456789abcdef"), size/16))
+	w.Flush()
+	p := bytes.TrimSuffix(b.Bytes(), []byte{0, 0, 255, 255})
+	h := websocket.Header{Fin: true, RSV: websocket.RSV1, Opcode: websocket.Text, Length: int64(len(p))}
+	return append(websocket.AppendHeader(nil, &h), p...)
+}
+
+// Whatever a capture holds, memory stays below what the user allows, the time
+// is bounded, and the counts are right.
+func TestHostileMemory(t *testing.T) {
+	exe := buildCommand(t)
+	const limit = 64 << 20
+	big := 150000
+	if testing.Short() {
+		big /= 5
+	}
+	deflated := compressed(100 << 10)
+	random := make([]byte, 60000)
+	rnd := rand.NewChaCha8([32]byte{1})
+	rnd.Read(random)
+	for name, make := range map[string]func(p *pcapWriter){
+		"SYNs": func(p *pcapWriter) {
+			for n := range 2 * big {
+				p.send(n, 0, fSYN, uint32(n), 0, nil)
+			}
+		},
+		"connections without their beginning": func(p *pcapWriter) {
+			for n := range big / 2 {
+				p.send(n, n&1, fPSH|fACK, 1, 1, random[:200+n%500])
+			}
+		},
+		"compressed sessions that stay open": func(p *pcapWriter) {
+			for n := range big / 15 {
+				_, s := p.open(n)
+				p.send(n, 1, fPSH|fACK, s, 0, deflated)
+			}
+		},
+		"heads without an end": func(p *pcapWriter) {
+			for n := range big / 200 {
+				p.send(n, 0, fSYN, 99, 0, nil)
+				seq := uint32(100)
+				for _, b := range [][]byte{[]byte("GET / HTTP/1.1\r\n"), bytes.Repeat([]byte("A: b\r\n"), 9000)} {
+					p.send(n, 0, fPSH|fACK, seq, 1, b)
+					seq += uint32(len(b))
+				}
+			}
+		},
+		"what follows a request waits for an answer": func(p *pcapWriter) {
+			for n := range big / 200 {
+				c := uint32(100 + len(upgrade))
+				p.send(n, 0, fSYN, 99, 0, nil)
+				p.send(n, 1, fSYN|fACK, 199, 100, nil)
+				p.send(n, 0, fPSH|fACK, 100, 200, []byte(upgrade))
+				p.send(n, 0, fPSH|fACK, c, 200, append([]byte{0x82, 0xff, 0, 0, 0, 0, 0, 1, 0, 0}, random[:50000]...))
+			}
+		},
+		"data behind holes": func(p *pcapWriter) {
+			for n := range big / 200 {
+				p.send(n, 0, fSYN, 99, 0, nil)
+				p.send(n, 0, fPSH|fACK, 101, 1, random)
+			}
+		},
+		"one-byte segments backwards": func(p *pcapWriter) {
+			p.send(1, 0, fSYN, 99, 0, nil)
+			for i := range big {
+				p.send(1, 0, fPSH|fACK, uint32(101+2*(big-i)), 1, random[i%1000:i%1000+1])
+			}
+		},
+		"messages to be kept whole": func(p *pcapWriter) {
+			for n := range 40 {
+				_, s := p.open(n)
+				p.send(n, 1, fPSH|fACK, s, 0, []byte{0x02, 127, 0, 0, 0, 0, 0x40, 0, 0, 0})
+				s += 10
+				for range big / 6000 {
+					p.send(n, 1, fPSH|fACK, s, 0, random)
+					s += uint32(len(random))
+				}
+			}
+		},
+		"requests that are never answered": func(p *pcapWriter) {
+			seq := uint32(100)
+			p.send(1, 0, fSYN, 99, 0, nil)
+			for range big / 4 {
+				p.send(1, 0, fPSH|fACK, seq, 1, []byte("GET / HTTP/1.1\r\nA: "+strconv.Itoa(int(seq))+"\r\n\r\n"))
+				seq += uint32(len("GET / HTTP/1.1\r\nA: \r\n\r\n") + len(strconv.Itoa(int(seq))))
+			}
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			path := filepath.Join(t.TempDir(), "hostile.pcap")
+			p := newPcap(t, path)
+			make(p)
+			if err := p.w.Flush(); err != nil {
+				t.Fatal(err)
+			}
+			for _, format := range []string{"jsonl", "table"} {
+				r := process(t, exe, "decode", "-o", format, "--payload", "full", "--select", "summary,ws_message", "--max-memory", "64M", path)
+				if r.status != 0 {
+					t.Errorf("%s: exit status %d: %s", format, r.status, r.err)
+				}
+				if r.peak > limit {
+					t.Errorf("%s: peak %d MiB, want at most 64", format, r.peak>>20)
+				}
+				t.Logf("%-6s peak %d MiB", format, r.peak>>20)
+				if format == "jsonl" {
+					checkSummary(t, r.out, p.n)
+				}
+			}
+		})
+	}
+}
+
+func checkSummary(t *testing.T, out []byte, packets int64) {
+	t.Helper()
+	last := bytes.Split(bytes.TrimSpace(out), []byte("\n"))
+	var m struct{ Summary struct{ Packets int64 } }
+	if err := json.Unmarshal(last[len(last)-1], &m); err != nil || m.Summary.Packets != packets {
+		t.Errorf("%v, %d packets in the summary, want %d", err, m.Summary.Packets, packets)
+	}
+}
+
+// Memory does not grow with the capture.
+func TestFlatMemory(t *testing.T) {
+	exe := buildCommand(t)
+	var peaks [2]int64
+	for i, messages := range []int{20, 400} {
+		path := filepath.Join(t.TempDir(), "flat.pcap")
+		p := newPcap(t, path)
+		const active = 200
+		var seq [active]uint32
+		for n := range active {
+			seq[n], _ = p.open(n)
+		}
+		text := append([]byte{0x81, 0xfe, 1, 0, 0, 0, 0, 0}, bytes.Repeat([]byte("t"), 256)...)
+		for range messages {
+			for n := range active {
+				p.send(n, 0, fPSH|fACK, seq[n], 1, text)
+				seq[n] += uint32(len(text))
+			}
+		}
+		if err := p.w.Flush(); err != nil {
+			t.Fatal(err)
+		}
+		r := process(t, exe, "decode", "-o", "jsonl", "--select", "ws_frame", path)
+		if got := r.lines; r.status != 0 || got != active*messages {
+			t.Fatalf("exit status %d, %d frames, want %d: %s", r.status, got, active*messages, r.err)
+		}
+		peaks[i] = r.peak
+	}
+	if peaks[1] > peaks[0]+24<<20 || peaks[1] > 64<<20 {
+		t.Errorf("peak %d MiB for a short capture, %d MiB for one 20 times as long", peaks[0]>>20, peaks[1]>>20)
+	}
+}
+
+// The robustness corpora of other projects: no crash, no hang, exit status 0 or
+// a named error, and every packet is counted.
+func TestCorpora(t *testing.T) {
+	inventory, err := os.ReadFile(capturetest.Corpus(t, "INVENTORY.tsv"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	exe := buildCommand(t)
+	n := 0
+	for i, line := range bytes.Split(inventory, []byte("\n")) {
+		f := bytes.Split(line, []byte("\t"))
+		if i == 0 || len(f) < 5 {
+			continue
+		}
+		n++
+		path := capturetest.Corpus(t, filepath.FromSlash(string(f[0])))
+		r := process(t, exe, "decode", "-o", "jsonl", "--select", "summary", path)
+		if r.status != 0 && r.status != 2 || r.status == 2 && !bytes.HasPrefix(r.err, []byte("framescope: ")) || bytes.Contains(r.err, []byte("goroutine")) {
+			t.Errorf("%s: exit status %d: %.300s", f[0], r.status, r.err)
+		}
+		if r.peak > 128<<20 {
+			t.Errorf("%s: peak %d MiB", f[0], r.peak>>20)
+		}
+		var m struct{ Summary struct{ Packets int64 } }
+		if err := json.Unmarshal(r.out, &m); err != nil {
+			t.Errorf("%s: %v: %.100s", f[0], err, r.out)
+		}
+		// An empty format: not even the inventory's reader could read it.
+		if want := string(f[4]); len(bytes.TrimSpace(f[2])) > 0 && fmt.Sprint(m.Summary.Packets) != want {
+			t.Errorf("%s: %d packets, want %s", f[0], m.Summary.Packets, want)
+		}
+	}
+	if n < 600 {
+		t.Errorf("only %d captures are in the inventory", n)
+	}
+}
