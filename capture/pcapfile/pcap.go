@@ -161,15 +161,12 @@ func (r *Reader) walkPcap(b *Batch, limit int) (want int, err error) {
 		if n == len(store) {
 			store = b.grow()
 		}
-		store[n] = Packet{
-			Data:      data[pos+header : next : next],
-			Time:      int64(sec)*1e9 + int64(frac)*nanos,
-			Number:    base + int64(n) + 1,
-			Off:       w.base + int64(pos),
-			Wire:      wire,
-			Link:      link,
-			Interface: iface,
-		}
+		q := &store[n] // filled in place: a copy would wait for its parts
+		q.Data = data[pos+header : next : next]
+		q.Time = int64(sec)*1e9 + int64(frac)*nanos
+		q.Number = base + int64(n) + 1
+		q.Off = w.base + int64(pos)
+		q.Wire, q.Link, q.Interface = wire, link, iface
 		n++
 		pos = next
 	}

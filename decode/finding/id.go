@@ -347,7 +347,14 @@ func (s Set) Has(id ID) bool {
 }
 
 // Empty reports whether nothing is in the set.
-func (s Set) Empty() bool { return s == Set{} }
+func (s *Set) Empty() bool {
+	for _, w := range s.bits {
+		if w != 0 {
+			return false
+		}
+	}
+	return s.apps[0] == None // the second comes after the first
+}
 
 // Len counts the IDs in the set.
 func (s Set) Len() (n int) {

@@ -129,6 +129,7 @@ type Engine struct {
 	table  *table
 	shards [Shards]*shard
 	pkt    packet.Packet
+	key    key
 
 	job  *job
 	jobs chan *job // free ones
@@ -322,9 +323,10 @@ func (e *Engine) worker(c *conn) int {
 // segment finds the connection of a TCP segment and queues the segment for its
 // shard.
 func (e *Engine) segment(p *Packet, pk *packet.Packet) {
-	k, dir := canonical(pk)
-	h := e.table.hash(&k)
-	en := e.table.find(&k, h)
+	k := &e.key
+	dir := k.set(pk)
+	h := e.table.hash(k)
+	en := e.table.find(k, h)
 	if en != nil && !en.owns(pk, dir) {
 		if en.conn != nil {
 			e.end(en, endReused, p.Number, p.Time)
@@ -340,7 +342,7 @@ func (e *Engine) segment(p *Packet, pk *packet.Packet) {
 			}
 			e.table.remove(v)
 		}
-		en = e.table.insert(&k, h)
+		en = e.table.insert(k, h)
 		en.conn = e.newConn(p, pk, dir)
 	}
 	en.note(pk, dir, p.Time)

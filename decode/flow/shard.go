@@ -67,6 +67,7 @@ func newShard(cfg *Config, memory int64) *shard {
 		s.enc = cfg.Encoder()
 	}
 	s.h.s = s
+	s.frame.File = cfg.File
 	return s
 }
 
@@ -164,11 +165,11 @@ func (s *shard) take(it *item, num int64) {
 	if it.flags&flagURG != 0 && len(it.seg) >= 20 {
 		urgent = binary.BigEndian.Uint16(it.seg[18:])
 	}
-	s.seg = stream.Segment{
-		Seq: it.seq, Flags: stream.Flags(it.flags), Urgent: urgent,
-		Payload: it.seg[it.hlen:], Wire: int(it.wire), Origin: o,
-	}
-	if !h.tcp.Segment(&s.seg) {
+	g := &s.seg // filled in place: see key.set
+	g.Seq, g.Flags, g.Urgent, g.Wire = it.seq, stream.Flags(it.flags), urgent, int(it.wire)
+	g.Payload = it.seg[it.hlen:]
+	g.Origin.Packet, g.Origin.Time = num, it.time
+	if !h.tcp.Segment(g) {
 		return
 	}
 	s.drain(c, dir)
@@ -242,12 +243,7 @@ func (s *shard) data(c *conn, dir uint8, b []byte, start bool, o decode.Origin) 
 			if h.fresh && s.again(c, dir, b) {
 				continue
 			}
-			if h.fresh {
-				h.fresh = false
-				if !h.keeps() {
-					h.wait = nil
-				}
-			}
+			h.fresh = false
 			s.h.at(c, dir)
 			h.side.Data(b, start, o, &s.h)
 			return

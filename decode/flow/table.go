@@ -19,14 +19,20 @@ func (k *key) equal(o *key) bool {
 	return k.a.Lo == o.a.Lo && k.b.Lo == o.b.Lo && k.ports == o.ports && k.a.Hi == o.a.Hi && k.b.Hi == o.b.Hi
 }
 
-// canonical returns the key of p's connection and which way p goes: 0 from a to b, 1
-// from b to a.
-func canonical(p *packet.Packet) (k key, dir uint8) {
-	s, d := p.Src, p.Dst
+// set makes k the key of p's connection, and returns which way p goes: 0 from a
+// to b, 1 from b to a.
+//
+// It writes field by field: a struct that is copied while its parts are still
+// on their way to the cache costs as much as the look-up.
+func (k *key) set(p *packet.Packet) (dir uint8) {
+	s, d := &p.Src, &p.Dst
+	ports := uint32(p.SrcPort)<<16 | uint32(p.DstPort)
 	if s.Hi < d.Hi || s.Hi == d.Hi && (s.Lo < d.Lo || s.Lo == d.Lo && p.SrcPort <= p.DstPort) {
-		return key{s, d, uint32(p.SrcPort)<<16 | uint32(p.DstPort)}, 0
+		k.a.Hi, k.a.Lo, k.b.Hi, k.b.Lo, k.ports = s.Hi, s.Lo, d.Hi, d.Lo, ports
+		return 0
 	}
-	return key{d, s, uint32(p.DstPort)<<16 | uint32(p.SrcPort)}, 1
+	k.a.Hi, k.a.Lo, k.b.Hi, k.b.Lo, k.ports = d.Hi, d.Lo, s.Hi, s.Lo, ports<<16|ports>>16
+	return 1
 }
 
 // An entry is what the table knows of a connection: enough to tell its packets

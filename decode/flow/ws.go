@@ -108,6 +108,9 @@ func (s *shard) begin(c *conn, dir uint8) {
 	}
 	side.Search = h.lost || !h.placed
 	h.side, h.mode, h.fresh = side, modeFrames, true
+	if !h.keeps() {
+		h.wait = nil
+	}
 	if q := c.http; q != nil {
 		q.queue, q.done = nil, nil
 	}
@@ -191,10 +194,19 @@ func (r *receiver) Frame(f *websocket.Frame) {
 	if !s.cfg.Want.Has(record.TypeFrame) {
 		return
 	}
-	rec := &s.frame
-	*rec = record.Frame{
-		Head: s.shared(c, d, f.First.Time, f.First.Packet, f.Last.Packet), Header: f.Header, Off: f.Off, Captured: f.Captured,
-		Ended: f.Ended, Subflow: f.First.Subflow, Payload: f.Payload, Text: f.Text, More: f.More, RTT: s.rtt, Issues: f.Issues,
+	rec := &s.frame // filled in place: see key.set
+	rec.Conn = c.identify(s.cfg.File)
+	rec.Time, rec.Direction, rec.First, rec.Last = f.First.Time, d, f.First.Packet, f.Last.Packet
+	h := &f.Header
+	rec.Header.Length, rec.Header.Mask, rec.Header.Masked, rec.Header.Fin = h.Length, h.Mask, h.Masked, h.Fin
+	rec.Header.RSV, rec.Header.Opcode, rec.Header.Size, rec.Header.LengthForm = h.RSV, h.Opcode, h.Size, h.LengthForm
+	rec.Off, rec.Captured, rec.Inflated, rec.Ended, rec.Subflow, rec.RTT = f.Off, f.Captured, f.Inflated, f.Ended, f.First.Subflow, s.rtt
+	rec.Payload, rec.Text, rec.More = f.Payload, f.Text, f.More
+	if !rec.Issues.Empty() {
+		rec.Issues = finding.Set{}
+	}
+	if !f.Issues.Empty() {
+		rec.Issues = f.Issues
 	}
 	s.emit(rec)
 }

@@ -40,8 +40,10 @@ type Frame struct {
 	// Binary, also for a continuation. It is the frame's own opcode where there
 	// is no such message.
 	Message Opcode
-	// Compressed says that permessage-deflate applies to the payload.
+	// Compressed says that permessage-deflate applies to the payload, and
+	// Inflated how many bytes it inflated to; zero when that failed.
 	Compressed bool
+	Inflated   int64
 	// Payload is the beginning of what the frame says, unmasked; of a
 	// compressed frame, what inflates out of its bytes. More says that it says
 	// more than that, Text that Payload is UTF-8 text.

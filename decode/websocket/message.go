@@ -268,7 +268,6 @@ func (s *Side) finishMessage(f *frameState, m *messageState) {
 		f.bomb = m.Bytes
 		f.Issues.Add(finding.InflateBomb)
 	}
-	m.Last = f.Last
 	m.Payload = m.kept
 	if m.err != nil {
 		m.Payload = nil // some of it may be wrong

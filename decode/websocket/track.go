@@ -30,13 +30,20 @@ type frameState struct {
 	control []byte // payload of a control frame
 }
 
+// set copies o, which was written just now, field by field: a copy in larger
+// steps would wait until these writes have reached the cache.
+func (h *Header) set(o *Header) {
+	h.Length, h.Mask = o.Length, o.Mask
+	h.Masked, h.Fin, h.RSV, h.Opcode, h.Size, h.LengthForm = o.Masked, o.Fin, o.RSV, o.Opcode, o.Size, o.LengthForm
+}
+
 // beginFrame takes the header of a frame.
 func (s *Side) beginFrame(c *frame.Chunk[Header]) {
 	f := take(&s.Config.frames)
 	*f = frameState{shown: f.shown[:0], control: f.control[:0]}
-	f.Header = *c.Header
+	f.Header.set(c.Header)
 	f.Off = c.HeaderOff
-	f.First = s.head
+	f.First.Packet, f.First.Time, f.First.Subflow = s.head.Packet, s.head.Time, s.head.Subflow
 	f.role = s.Role
 	f.Message = f.Header.Opcode
 	s.frame, s.inHead = f, false
@@ -162,8 +169,10 @@ func (s *Side) endFrame(h Handler) {
 		f.Payload, f.More = f.shown, f.said > int64(len(f.shown)) || !whole
 	case partMessage:
 		s.showFrame(f, m, whole)
-		m.Issues.Union(f.Issues)
-		m.Last = f.Last
+		if !f.Issues.Empty() {
+			m.Issues.Union(f.Issues)
+		}
+		m.Last.Packet, m.Last.Time, m.Last.Subflow = f.Last.Packet, f.Last.Time, f.Last.Subflow
 		m.begun = m.begun || !f.Ended
 	}
 	h.Frame(&f.Frame)
@@ -185,6 +194,9 @@ func (s *Side) showFrame(f *frameState, m *messageState, whole bool) {
 		f.Payload = nil // some of it may be wrong
 	}
 	f.More = f.said > int64(len(f.Payload)) || !whole || m.Compressed && m.stopped
+	if m.Compressed && f.inflate == nil {
+		f.Inflated = f.said
+	}
 	if m.Opcode == Text {
 		f.Payload, f.Text = asText(f.Payload, f.More, m.checked && f.from == 0 && !f.apart)
 	}
