@@ -83,6 +83,8 @@ func (s *shard) head(c *conn, dir uint8, b []byte, start bool, o decode.Origin) 
 		}
 		if len(h.waits().kept.data) > maxHead {
 			s.foreign(c, dir, http1.Other, h.waits().kept.data)
+		} else {
+			h.off += int64(len(b))
 		}
 		return len(b)
 	}
@@ -127,7 +129,8 @@ func (s *shard) head(c *conn, dir uint8, b []byte, start bool, o decode.Origin) 
 		return other(http1.Other)
 	}
 	raw := work[:n]
-	off := h.waits().kept.begin(h.off)
+	off := h.begins()
+	h.off = off + int64(n)
 	h.waits().kept = kept{} // raw keeps the bytes alive
 	h.lost, h.placed = false, true
 	if c.proto == "" {
@@ -281,6 +284,7 @@ func (s *shard) replay(c *conn, dir uint8) {
 			at = m.end
 		}
 	}
+	h.off = off
 }
 
 // hold keeps bytes that follow an upgrade request until its answer is known.

@@ -36,6 +36,7 @@ type connection struct {
 	C2S      *side             `json:"c2s"`
 	S2C      *side             `json:"s2c"`
 	End      []string          `json:"tcp_end"`
+	Bytes    []int64           `json:"bytes"`
 }
 
 type side struct {
@@ -142,6 +143,40 @@ func (w *side) check(t *testing.T, r *result, conn, direction string) {
 	}
 }
 
+// checkOffsets checks that the frames of a direction follow each other without a
+// hole, up to the end of the stream.
+func (r *result) checkOffsets(t *testing.T, conn, direction string, size int64) {
+	t.Helper()
+	at := int64(-1)
+	for _, f := range r.of("ws_frame", conn) {
+		w := f["websocket"].(map[string]any)
+		if f["direction"] != direction {
+			continue
+		}
+		off, n := number(w["offset"]), number(w["bytes"])
+		if at >= 0 && off != at {
+			t.Errorf("%s %s: a frame at offset %d, want %d", conn, direction, off, at)
+		}
+		if w["ended"] == true {
+			n = number(w["captured_bytes"])
+		}
+		head := int64(2)
+		switch {
+		case number(w["bytes"]) > 65535:
+			head = 10
+		case number(w["bytes"]) > 125:
+			head = 4
+		}
+		if w["masked"] == true {
+			head += 4
+		}
+		at = off + head + n
+	}
+	if at >= 0 && at != size {
+		t.Errorf("%s %s: the last frame ends at offset %d, want %d", conn, direction, at, size)
+	}
+}
+
 // Every recording agrees with its manifest: frames by opcode and direction,
 // messages by their digest, close codes, the verdict on Sec-WebSocket-Accept.
 func TestRecorded(t *testing.T) {
@@ -179,6 +214,8 @@ func TestRecorded(t *testing.T) {
 						t.Errorf("%s %s: frames %v, want none", conn, dir, n)
 					}
 				}
+				r.checkOffsets(t, conn, "client", want.Bytes[0])
+				r.checkOffsets(t, conn, "server", want.Bytes[1])
 				if want.Accept != nil {
 					hs := r.of("ws_handshake", conn)
 					if len(hs) != 1 {

@@ -266,7 +266,6 @@ func (s *shard) data(c *conn, dir uint8, b []byte, start bool, o decode.Origin) 
 		case modeHead:
 			n := s.head(c, dir, b, start, o)
 			b, start = b[n:], start && n == 0
-			h.off += int64(n)
 		}
 	}
 }

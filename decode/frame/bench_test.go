@@ -30,7 +30,7 @@ func BenchmarkDecode(b *testing.B) {
 		in, frames := segments(true, payload, 1<<20, 1<<20)
 		b.Run(fmt.Sprintf("Decode/%d", payload), func(b *testing.B) {
 			b.ReportAllocs()
-			var d frame.Decoder[websocket.Header, wsFormat]
+			var d frame.Decoder[websocket.Header, websocket.Format]
 			var sum int64
 			for b.Loop() {
 				for _, s := range in {
@@ -46,7 +46,7 @@ func BenchmarkDecode(b *testing.B) {
 		})
 		b.Run(fmt.Sprintf("Next/%d", payload), func(b *testing.B) {
 			b.ReportAllocs()
-			var d frame.Decoder[websocket.Header, wsFormat]
+			var d frame.Decoder[websocket.Header, websocket.Format]
 			var sum int64
 			for b.Loop() {
 				for _, s := range in {
@@ -73,7 +73,7 @@ func BenchmarkDecode(b *testing.B) {
 func BenchmarkSegments(b *testing.B) {
 	in, frames := segments(true, 128, 1<<20, 1448)
 	b.ReportAllocs()
-	var d frame.Decoder[websocket.Header, wsFormat]
+	var d frame.Decoder[websocket.Header, websocket.Format]
 	for b.Loop() {
 		for _, s := range in {
 			for _, err := range d.Decode(s) {

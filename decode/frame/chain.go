@@ -20,6 +20,7 @@ type tip[H any] struct {
 	hidden     int32 // those that are Hidden
 	telling    int32 // those that are Hidden or Telling
 	size       int32 // of the last header
+	final      bool  // it is a Last one
 	state      State
 	hdr        H
 }
@@ -40,6 +41,7 @@ type tips[H any] struct {
 	heap []uint8 // indexes of slots
 	slot []tip[H]
 	free []uint8
+	bits [maxTips]float32 // of the slots, to find the worst
 }
 
 func (c *tips[H]) reset() {
@@ -61,13 +63,12 @@ func (c *tips[H]) next() int64 {
 func (c *tips[H]) add(t *tip[H]) {
 	if len(c.heap) == maxTips {
 		worst := 0
-		bits := math.Inf(1)
-		for i := range c.slot {
-			if c.slot[i].bits < bits {
-				worst, bits = i, c.slot[i].bits
+		for i, bits := range &c.bits {
+			if bits < c.bits[worst] {
+				worst = i
 			}
 		}
-		if bits >= t.bits {
+		if float64(c.bits[worst]) >= t.bits {
 			return
 		}
 		for i, k := range c.heap {
@@ -85,6 +86,7 @@ func (c *tips[H]) add(t *tip[H]) {
 		c.slot = append(c.slot, *t)
 	}
 	c.slot[k] = *t
+	c.bits[k] = float32(t.bits)
 	c.heap = append(c.heap, k)
 	c.up(len(c.heap) - 1)
 }

@@ -167,7 +167,7 @@ func TestExamples(t *testing.T) {
 				t.Fatal(err)
 			}
 			for cut := 0; cut <= min(len(b), 300); cut++ {
-				r := run[websocket.Header, wsFormat]{t: t}
+				r := run[websocket.Header, websocket.Format]{t: t}
 				r.feed(b[:cut])
 				if cut < len(b) && cut > 0 && (cut < 2 || len(e.want) == 1) {
 					if err := r.d.Close(); !errors.Is(err, io.ErrUnexpectedEOF) {
@@ -204,7 +204,7 @@ func TestExamples(t *testing.T) {
 
 func TestFormatError(t *testing.T) {
 	for cut := 0; cut < 20; cut++ {
-		r := run[websocket.Header, wsFormat]{t: t}
+		r := run[websocket.Header, websocket.Format]{t: t}
 		b := append([]byte{0x81, 1, 'x'}, 0x82, 0x7f, 0x80, 0, 0, 0, 0, 0, 0, 5, 1, 2, 3, 4, 5, 6, 7)
 		r.feed(b[:cut])
 		r.feed(b[cut:])
@@ -281,7 +281,7 @@ func TestBreak(t *testing.T) {
 	for i := range 5 {
 		b = appendFrame(b, 0x82, true, bytes.Repeat([]byte{byte(i)}, i))
 	}
-	var d frame.Decoder[websocket.Header, wsFormat]
+	var d frame.Decoder[websocket.Header, websocket.Format]
 	var n int
 	for n < 5 {
 		at := d.Offset()
@@ -312,7 +312,7 @@ func gapStream() (b []byte, headers, payloads []int) {
 
 func TestGap(t *testing.T) {
 	b, headers, payloads := gapStream()
-	whole := run[websocket.Header, wsFormat]{t: t}
+	whole := run[websocket.Header, websocket.Format]{t: t}
 	whole.feed(b)
 	for from := 0; from < len(b); from++ {
 		for _, n := range []int{1, 2, 3, 7, 20, 21, 129, 130, 131, 140, 299, 300, 301, 1000} {
@@ -323,7 +323,7 @@ func TestGap(t *testing.T) {
 			}
 			end := headers[k+1]
 			inside := from >= payloads[k] && from < end
-			r := run[websocket.Header, wsFormat]{t: t}
+			r := run[websocket.Header, websocket.Format]{t: t}
 			for i := range from {
 				r.feed(b[i : i+1])
 			}
@@ -373,14 +373,14 @@ func TestGap(t *testing.T) {
 			}
 		}
 	}
-	var d frame.Decoder[websocket.Header, wsFormat]
+	var d frame.Decoder[websocket.Header, websocket.Format]
 	if c, err := d.Gap(0); c != nil || err != nil || d.Offset() != 0 {
 		t.Error("a gap of nothing:", c, err)
 	}
 }
 
 func TestTwoGapsInPayload(t *testing.T) {
-	r := run[websocket.Header, wsFormat]{t: t}
+	r := run[websocket.Header, websocket.Format]{t: t}
 	r.feed([]byte{0x82, 10, 'a'})
 	r.gap(2)
 	r.gap(3)
@@ -394,7 +394,7 @@ func TestTwoGapsInPayload(t *testing.T) {
 
 func TestDecodeAllocs(t *testing.T) {
 	b, _, _ := gapStream()
-	var d frame.Decoder[websocket.Header, wsFormat]
+	var d frame.Decoder[websocket.Header, websocket.Format]
 	var n int
 	step := func() {
 		for i := 0; i < len(b); i += 3 {
@@ -453,7 +453,7 @@ func FuzzDecoder(f *testing.F) {
 	f.Add(b, []byte{1}, uint16(100), uint16(3))
 	f.Add([]byte{0, 0, 0, 5, 1, 2, 3, 4, 5, 0, 0, 0, 0, 0, 255, 7}, []byte{3}, uint16(0), uint16(0))
 	f.Fuzz(func(t *testing.T, b, cuts []byte, gapAt, gap uint16) {
-		if whole, cut := decodeCut[websocket.Header, wsFormat](t, b, nil, int(gapAt), int(gap)), decodeCut[websocket.Header, wsFormat](t, b, cuts, int(gapAt), int(gap)); whole != cut {
+		if whole, cut := decodeCut[websocket.Header, websocket.Format](t, b, nil, int(gapAt), int(gap)), decodeCut[websocket.Header, websocket.Format](t, b, cuts, int(gapAt), int(gap)); whole != cut {
 			t.Errorf("websocket, whole:\n%s\ncut by %d:\n%s", whole, cuts, cut)
 		}
 		if whole, cut := decodeCut[lengthHeader, lengthFormat](t, b, nil, int(gapAt), int(gap)), decodeCut[lengthHeader, lengthFormat](t, b, cuts, int(gapAt), int(gap)); whole != cut {

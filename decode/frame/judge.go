@@ -20,7 +20,7 @@ type Judge[H any] interface {
 }
 
 // A State is what a Judge remembers of the headers of a chain.
-type State uint32
+type State uint64
 
 // A Weight says how likely a header is.
 type Weight struct {
@@ -35,8 +35,11 @@ type Weight struct {
 	Class uint8
 	// Hidden says that frames inside the payload would not look like frames.
 	// Telling says that the header does not look like the tag and the length
-	// of another format.
-	Hidden, Telling bool
+	// of another format. Last says that such a frame is the last of a stream.
+	// Alike says that the header and the one before it have in common what
+	// chance does not repeat, and the one before that has not: that one is in
+	// doubt.
+	Hidden, Telling, Last, Alike bool
 }
 
 // Traits describe the bytes that were seen.
@@ -48,12 +51,14 @@ type Traits struct {
 // A Demand says when a Finder is convinced.
 type Demand struct {
 	// Bits and Pattern are what a chain needs against chance, and against a
-	// repeating pattern. First takes the place of Bits where each header begins
-	// a packet and the first one the bytes behind the loss.
-	Bits, First, Pattern float64
+	// repeating pattern.
+	Bits, Pattern float64
 	// Head and HeadPattern are what the boundary needs against the chain having
 	// begun at a later one.
 	Head, HeadPattern float64
+	// First and HeadFirst take the place of Bits and Head where each header
+	// begins a packet, and the first one the bytes behind the loss.
+	First, HeadFirst float64
 	// Lead is how much better than any other chain it must be.
 	Lead float64
 	// Packet is what a frame that fills packets tells against a pattern if it

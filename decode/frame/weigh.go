@@ -52,11 +52,13 @@ func (f *Finder[H, J]) begins(start bool) float64 {
 // where a packet begins or not.
 func (f *Finder[H, J]) complete(t *tip[H], start bool) {
 	var packet, bits, pattern float64
-	if start && t.reach > 0 {
-		k := f.starts + 1 - t.starts
-		packet = max(log2(tiles*t.reach/float64(k)), 0)
-	}
 	total := t.next - t.last
+	if start && t.reach > 0 {
+		// The end is one of the first k packets, of all lengths that could be
+		// told; and it is one of those that begin that often.
+		k := float64(f.starts + 1 - t.starts)
+		packet = max(log2(tiles/max(k/t.reach, (k-1)/float64(total))), 0)
+	}
 	known := false
 	b := f.from(t.last)
 	if known = b != nil && int64(len(b)) >= total; known {

@@ -1,6 +1,7 @@
 package websocket
 
 import (
+	"encoding/binary"
 	"math"
 	"unicode/utf8"
 
@@ -36,8 +37,8 @@ var _ frame.Judge[Header] = Boundary{}
 // Demand returns what is asked for: more of a stream that may be anything.
 func (j Boundary) Demand() frame.Demand {
 	d := frame.Demand{
-		Bits: 30, First: 20, Pattern: 12,
-		Head: 14, HeadPattern: 10,
+		Bits: 40, Pattern: 12, Head: 19, HeadPattern: 10,
+		First: 20, HeadFirst: 14,
 		Lead: 14, Packet: 3,
 		Span: 32 << 10,
 	}
@@ -90,8 +91,10 @@ const (
 	isBinary                            // the last message was binary
 	isDeflated                          // it was compressed
 	afterClose                          // there was a close frame
+	oneKey                              // the last two have the same masking key
 	fragment                            // counts fragments of the open message
 	fragments   = 3 * fragment
+	lastKey     = 32 // shift of the last masking key
 )
 
 // Follow weighs a header by the rules of section 5.
@@ -106,10 +109,19 @@ func (j Boundary) Follow(s frame.State, h *Header) (frame.State, frame.Weight, b
 		return 0, w, false
 	}
 	first := s == 0
-	s |= anyHeader
 	if h.Masked {
-		s |= maskedChain
+		// A client that has one key for all frames: section 5.3 forbids it.
+		key := frame.State(binary.BigEndian.Uint32(h.Mask[:]))
+		switch {
+		case first || key != s>>lastKey:
+			s &^= oneKey
+		case s&oneKey == 0:
+			s |= oneKey
+			w.Alike = true
+		}
+		s = s&(1<<lastKey-1) | key<<lastKey | maskedChain
 	}
+	s |= anyHeader
 	compressed := h.RSV&RSV1 != 0
 	real := 0.03
 	switch {
@@ -187,9 +199,11 @@ func (j Boundary) Follow(s frame.State, h *Header) (frame.State, frame.Weight, b
 		real /= 2
 	}
 	w.Real = real
+	w.Last = h.Opcode == Close
 	w.Hidden = h.Masked && h.Mask != [4]byte{}
-	// A tag and a length of one byte each are everywhere.
-	w.Telling = h.Opcode == Text || h.Opcode == Close || h.LengthForm == 2
+	// A tag and a length of one byte each are everywhere; these are more, or
+	// have a payload that tells more.
+	w.Telling = h.Opcode == Text && !compressed || h.Opcode == Close || h.LengthForm == 2
 	return s, w, true
 }
 

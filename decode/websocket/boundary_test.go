@@ -5,6 +5,7 @@ import (
 	"cmp"
 	"compress/flate"
 	"encoding/binary"
+	"encoding/hex"
 	"flag"
 	"fmt"
 	"io/fs"
@@ -28,8 +29,15 @@ import (
 // says with where the frames are. By default that takes seconds. The long run,
 // hundreds of thousands of trials and a table by kind of session, is
 //
-//	go test ./decode/websocket -run Boundary -v -boundary 100 -timeout 2h
-var times = flag.Int("boundary", 1, "how many times as many trials")
+//	go test ./decode/websocket -run Boundary -v -boundary 250 -seed 2 -timeout 2h
+//
+// Of a million trials a few may be wrong: sessions whose payload consists
+// of frames, cut so that frames inside begin where packets do; and masking keys
+// that never change, over content that looks like frames to another key.
+var (
+	times = flag.Int("boundary", 1, "how many times as many trials")
+	seed  = flag.Uint64("seed", 1, "of the trials")
+)
 
 // A segment is a TCP segment of one direction of a session.
 type segment struct {
@@ -519,7 +527,7 @@ func report(t *testing.T, all map[string]*outcome) {
 }
 
 func TestBoundaryGenerated(t *testing.T) {
-	rnd := rand.New(rand.NewPCG(1, 2))
+	rnd := rand.New(rand.NewPCG(*seed, 2))
 	all := map[string]*outcome{}
 	for range 10 * *times {
 		for _, kind := range sessionKinds {
@@ -563,6 +571,17 @@ func captures(t *testing.T, dir string) (files []string) {
 	return files
 }
 
+// recorded returns the directions of a capture of the corpora.
+func recorded(t *testing.T, name string) []*direction {
+	t.Helper()
+	file := filepath.Join(corpora, "recorded", name)
+	if _, err := os.Stat(file); err != nil {
+		t.Skip("no corpora: ", err)
+	}
+	return readDirections(t, file)
+}
+
+// readDirections returns nothing for a file that is no capture.
 func readDirections(t *testing.T, file string) []*direction {
 	t.Helper()
 	r, err := pcapfile.Open(file, nil)
@@ -653,7 +672,7 @@ func (d *direction) order() {
 	d.segments, d.wire = out, wire
 }
 
-// frames decodes the WebSocket frames behind the handshake of d. It returns nil
+// session returns the WebSocket frames behind the handshake of d. It returns nil
 // if there is none, or if bytes are missing.
 func (d *direction) session() *session {
 	if len(d.segments) == 0 || d.peer == nil || len(d.peer.segments) == 0 {
@@ -710,9 +729,90 @@ func (d *direction) session() *session {
 
 const corpora = "../../../shared/corpora"
 
+func TestBoundaryFollow(t *testing.T) {
+	client := websocket.Boundary{Role: websocket.Client}
+	server := websocket.Boundary{Role: websocket.Server}
+	deflate := websocket.Boundary{Role: websocket.Server, Compression: websocket.Deflated}
+	unknown := websocket.Boundary{Compression: websocket.Perhaps}
+	for _, e := range []struct {
+		name   string
+		judge  websocket.Boundary
+		frames string // pairs of bytes: first byte and length, or the MASK bit and length
+		ok     bool   // the last one may be there
+	}{
+		{"text", server, "81 05", true},
+		{"masked text", client, "81 85", true},
+		{"masked text of a server", server, "81 85", false},
+		{"text of a client", client, "81 05", false},
+		{"either, but one", unknown, "81 05 81 85", false},
+		{"compressed", deflate, "c1 05", true},
+		{"compressed without extension", server, "c1 05", false},
+		{"perhaps compressed", unknown, "c2 85 82 85", true},
+		{"compressed ping", deflate, "c9 05", false},
+		{"reserved bits", deflate, "a1 05", false},
+		{"reserved opcode", server, "83 05", false},
+		{"reserved control opcode", server, "8b 00", false},
+		{"fragmented ping", server, "09 00", false},
+		{"fragments", server, "01 05 00 05 89 00 80 05 82 05", true},
+		{"text in a message", server, "01 05 81 05", false},
+		{"continuation of nothing", server, "81 05 80 05", false},
+		{"continuation of what was lost", server, "80 05", true},
+		{"ping, continuation of what was lost", server, "89 00 80 05", true},
+		{"two ends", server, "80 05 80 05", false},
+		{"close, pong", server, "88 02 8a 00", true},
+		{"text behind close", server, "88 02 81 05", false},
+		{"close behind close", server, "88 02 88 02", false},
+	} {
+		var s frame.State
+		ok := true
+		for b := unhex(t, e.frames); len(b) > 0; b = b[2:] {
+			if !ok {
+				t.Errorf("%s: refused before the last frame", e.name)
+			}
+			var h websocket.Header
+			if _, _, err := e.judge.Header(append(b[:2:2], 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12), &h); err != nil {
+				t.Fatal(err)
+			}
+			var w frame.Weight
+			s, w, ok = e.judge.Follow(s, &h)
+			ok = ok && e.judge.First(b[0])
+			if ok && (s == 0 || w.Chance <= 0 || w.Class > 63) {
+				t.Errorf("%s: state %d, %+v", e.name, s, w)
+			}
+		}
+		if ok != e.ok {
+			t.Errorf("%s: %v", e.name, ok)
+		}
+	}
+	for _, e := range []struct {
+		header string
+		ok     bool
+	}{
+		{"81 7e 00 7e", true}, {"81 7e 00 7d", false}, {"81 7f 00 00 00 00 00 01 00 00", true}, {"81 7f 00 00 00 00 00 00 ff ff", false},
+		{"81 7f 00 01 00 00 00 00 00 00", false}, {"89 7d", true}, {"89 7e 00 7e", false},
+	} {
+		var h websocket.Header
+		if _, _, err := server.Header(unhex(t, e.header), &h); err != nil {
+			t.Fatal(err)
+		}
+		if _, _, ok := server.Follow(0, &h); ok != e.ok {
+			t.Errorf("%s: %v", e.header, ok)
+		}
+	}
+}
+
+func unhex(t *testing.T, s string) []byte {
+	t.Helper()
+	b, err := hex.DecodeString(strings.ReplaceAll(s, " ", ""))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b
+}
+
 // TestBoundaryRecorded loses bytes of recorded sessions.
 func TestBoundaryRecorded(t *testing.T) {
-	rnd := rand.New(rand.NewPCG(3, 4))
+	rnd := rand.New(rand.NewPCG(*seed, 4))
 	all := map[string]*outcome{}
 	sessions := 0
 	for _, dir := range []string{"recorded/ws", "recorded/oddities", "zeek", "arkime", "suricata-verify", "nDPI", "scapy"} {
@@ -767,12 +867,12 @@ func TestBoundaryLost(t *testing.T) {
 		offset int64 // in bytes from the first behind the SYN
 	}{
 		// Frames of 211 bytes in segments of 150: the next begins within one.
-		{"recorded/oddities/36_lost_segment.pcap", 50000, websocket.Boundary{Role: websocket.Client}, 790},
+		{"oddities/36_lost_segment.pcap", 50000, websocket.Boundary{Role: websocket.Client}, 790},
 		// Segments that begin with a frame: the next one does.
-		{"recorded/oddities/37_lost_aligned.pcap", 50000, websocket.Boundary{Role: websocket.Client}, 1001},
-		{"recorded/ws/x04_capture_gap.pcap", 21004, websocket.Boundary{Role: websocket.Server, Compression: websocket.Deflated}, 358},
+		{"oddities/37_lost_aligned.pcap", 50000, websocket.Boundary{Role: websocket.Client}, 1001},
+		{"ws/x04_capture_gap.pcap", 21004, websocket.Boundary{Role: websocket.Server, Compression: websocket.Deflated}, 358},
 	} {
-		for _, d := range readDirections(t, filepath.Join(corpora, e.file)) {
+		for _, d := range recorded(t, e.file) {
 			if d.ports[0] != e.port {
 				continue
 			}
@@ -794,11 +894,37 @@ func TestBoundaryLost(t *testing.T) {
 	}
 }
 
+// TestBoundarySnaplen has a recording whose packets are cut: each long one is
+// followed by a gap. Its frames begin segments.
+func TestBoundarySnaplen(t *testing.T) {
+	found := 0
+	for _, d := range recorded(t, "ws/x05_snaplen96.pcap") {
+		judge := websocket.Boundary{Role: websocket.Client, Compression: websocket.Deflated}
+		if d.ports[0] < d.ports[1] {
+			judge.Role = websocket.Server
+		}
+		for i := 1; i < len(d.segments); i++ {
+			f, v, _ := d.find(judge, i)
+			if v != frame.Found {
+				continue
+			}
+			found++
+			if !slices.ContainsFunc(d.segments, func(g segment) bool { return g.off == f.Offset() }) {
+				t.Errorf("from %d: found %d", d.segments[i].off, f.Offset())
+			}
+		}
+	}
+	t.Logf("found %d times", found)
+	if found < 5 {
+		t.Errorf("found only %d times", found)
+	}
+}
+
 // TestBoundaryMidstream has the recordings that begin in the middle of a
 // session.
 func TestBoundaryMidstream(t *testing.T) {
 	for _, file := range []string{"40_midstream.pcap", "41_midstream_8080.pcap"} {
-		ds := readDirections(t, filepath.Join(corpora, "recorded/oddities", file))
+		ds := recorded(t, "oddities/"+file)
 		if len(ds) != 2 {
 			t.Fatalf("%s: %d directions", file, len(ds))
 		}
@@ -851,7 +977,7 @@ func first(f *websocket.Finder, n int) (b []byte) {
 // TestBoundaryForeign shows streams of other protocols to a Finder that knows
 // nothing about them.
 func TestBoundaryForeign(t *testing.T) {
-	rnd := rand.New(rand.NewPCG(5, 6))
+	rnd := rand.New(rand.NewPCG(*seed, 6))
 	var c claims
 	for _, file := range captures(t, corpora) {
 		for _, d := range readDirections(t, file) {
@@ -879,7 +1005,7 @@ func TestBoundaryForeign(t *testing.T) {
 // TestBoundaryContent does the same with bytes of many kinds, cut into segments
 // in several ways.
 func TestBoundaryContent(t *testing.T) {
-	rnd := rand.New(rand.NewPCG(7, 8))
+	rnd := rand.New(rand.NewPCG(*seed, 8))
 	w := writer{rnd: rnd}
 	for _, kind := range contents[:len(contents)-2] {
 		var c claims
@@ -951,7 +1077,7 @@ var protocols = map[string]func(w *writer, i int) []byte{
 
 // TestBoundaryProtocols sends one message in each segment.
 func TestBoundaryProtocols(t *testing.T) {
-	rnd := rand.New(rand.NewPCG(11, 12))
+	rnd := rand.New(rand.NewPCG(*seed, 12))
 	w := writer{rnd: rnd}
 	for name, message := range protocols {
 		var c claims
@@ -972,7 +1098,7 @@ func TestBoundaryProtocols(t *testing.T) {
 // TestBoundaryFiles does the same with what is in files: programs, texts,
 // archives, pictures.
 func TestBoundaryFiles(t *testing.T) {
-	rnd := rand.New(rand.NewPCG(9, 10))
+	rnd := rand.New(rand.NewPCG(*seed, 10))
 	var files []string
 	for _, dir := range []string{runtime.GOROOT(), "/usr/bin", "/usr/lib", "/usr/share"} {
 		filepath.WalkDir(dir, func(p string, e fs.DirEntry, err error) error {
@@ -1014,7 +1140,7 @@ func TestBoundaryFiles(t *testing.T) {
 
 // BenchmarkFinder measures what a stream costs in which nothing is found.
 func BenchmarkFinder(b *testing.B) {
-	w := writer{rnd: rand.New(rand.NewPCG(13, 14))}
+	w := writer{rnd: rand.New(rand.NewPCG(*seed, 14))}
 	const size = 1 << 20
 	inputs := map[string][]byte{
 		"random": w.random(size), "zeros": make([]byte, size), "ascii": w.content("ascii", size), "program": w.content("program", size),
@@ -1043,4 +1169,51 @@ func BenchmarkFinder(b *testing.B) {
 			}
 		})
 	}
+}
+
+// FuzzBoundary: no bytes make a Finder fail, and it keeps no more than it may.
+func FuzzBoundary(f *testing.F) {
+	rnd := rand.New(rand.NewPCG(*seed, 16))
+	for _, kind := range []string{"json", "fragments", "tiny", "control", "nested whole"} {
+		s := newSession(rnd, kind, 500)
+		for _, g := range s.segments[:min(len(s.segments), 3)] {
+			f.Add(g.data, uint8(rnd.Uint32()), uint16(100), uint16(5))
+		}
+	}
+	f.Fuzz(func(t *testing.T, b []byte, flags uint8, size, gap uint16) {
+		d := websocket.Finder{Limit: 2000, Judge: websocket.Boundary{
+			Role: websocket.Role(flags % 3), Compression: websocket.Compression(flags / 3 % 4), Unknown: flags&64 != 0, Convinced: flags&128 != 0}}
+		for round := range 3 {
+			d.Reset(int64(round))
+			for in := b; len(in) > 0; {
+				n := min(len(in), 1+int(size%3000))
+				d.Add(in[:n], true, decode.Origin{})
+				in = in[n:]
+				if len(in)%7 == 0 {
+					d.Gap(int64(gap))
+				}
+				if d.Find(false) != frame.Searching {
+					break
+				}
+			}
+			kept := 0
+			for p := range d.Kept() {
+				kept += len(p.Data)
+			}
+			if kept > d.Limit {
+				t.Fatalf("%d bytes are kept", kept)
+			}
+			if d.Find(true) == frame.Found {
+				var dec frame.Decoder[websocket.Header, websocket.Format]
+				dec.Resume(d.Offset())
+				for p := range d.Kept() {
+					if p.Lost == 0 && p.Off == d.Offset() {
+						if c, _, err := dec.Next(p.Data); c != nil && c.HeaderOff != d.Offset() || err != nil {
+							t.Fatalf("no frame at %d: %v", d.Offset(), err)
+						}
+					}
+				}
+			}
+		}
+	})
 }
