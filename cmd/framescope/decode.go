@@ -195,7 +195,7 @@ func (f *decodeFlags) plan(std stdio, files int) (cfg flow.Config, o output.Opti
 		cfg.Redact = record.NewRedactor()
 	}
 	if f.maxMemory < minMemory {
-		return cfg, o, fmt.Errorf("--max-memory %v: expected 32M or more", &f.maxMemory)
+		return cfg, o, fmt.Errorf("--max-memory %v: expected 64M or more", &f.maxMemory)
 	}
 	o.MaxHeld = int(min(f.maxMemory/16, 16<<20))
 	cfg.MaxMemory, cfg.MaxMessage = int64(f.maxMemory), int64(f.maxMessage)
@@ -218,7 +218,7 @@ func (f *decodeFlags) plan(std stdio, files int) (cfg flow.Config, o output.Opti
 }
 
 // minMemory is the least that the engine can work with.
-const minMemory = 32 << 20
+const minMemory = 64 << 20
 
 func parseTypes(list string) (set record.Set, err error) {
 	for name := range strings.SplitSeq(list, ",") {

@@ -17,7 +17,7 @@ const (
 // limitHeap makes the garbage collector keep the process below a limit in
 // bytes. The program itself and the part of the file that is mapped take some.
 func limitHeap(limit int64) {
-	limit -= 20 << 20
+	limit -= 26 << 20
 	if limit <= calmHeap {
 		debug.SetGCPercent(50)
 		debug.SetMemoryLimit(limit)

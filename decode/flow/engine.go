@@ -207,9 +207,9 @@ const (
 	deadTime = 60 * second
 	// connSize is what a connection without payload costs, with its entry and
 	// its names.
-	connSize = 1200
+	connSize = 1400
 	// program is the part of MaxMemory that is not for the engine.
-	program = 16 << 20
+	program = 22 << 20
 	// near is how far a sequence number may be from the last one of a closed
 	// connection and still belong to it.
 	near = 1 << 20

@@ -6,6 +6,7 @@
 package record
 
 import (
+	"bytes"
 	"net/netip"
 
 	"framescope/decode/finding"
@@ -143,7 +144,8 @@ func (c *Conn) Prepare() {
 	if c.CommunityID == "" {
 		c.CommunityID = CommunityID(TCP, c.Source, c.Destination)
 	}
-	c.prefix = appendOrigin(nil, c.File, c.ID)
+	var buf [1 << 10]byte
+	c.prefix = bytes.Clone(appendOrigin(buf[:0], c.File, c.ID))
 	c.peers = c.text()
 }
 
