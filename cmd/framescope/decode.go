@@ -314,7 +314,7 @@ func (d *decoding) file(name string) error {
 	}
 	defer r.Close()
 	cfg := d.cfg
-	cfg.File = name
+	cfg.File, cfg.Lasting = name, r.Mapped()
 	e := flow.New(cfg)
 	free := make(chan *pcapfile.Batch, flow.Ahead+1)
 	for range cap(free) {

@@ -97,6 +97,10 @@ type Config struct {
 	// DecodeAs names TCP ports whose connections are WebSocket even where no
 	// handshake says so.
 	DecodeAs []uint16
+	// Lasting says that the bytes of all packets stay as they are, and can be
+	// read, until Close returns, as those of a mapped file: then they are
+	// referred to where they would have to be copied.
+	Lasting bool
 	// KeepLast keeps the last of overlapping bytes that disagree, instead of
 	// the first.
 	KeepLast bool
@@ -131,11 +135,13 @@ type Engine struct {
 	pkt    packet.Packet
 	key    key
 
-	job  *job
-	jobs chan *job // free ones
-	work []*worker // empty when Flush does the work
-	wg   sync.WaitGroup
-	item Item
+	job     *job
+	jobs    chan *job     // free ones
+	flushed [recall]int64 // packets at the latest calls of Flush, in a ring
+	flushes int
+	work    []*worker // empty when Flush does the work
+	wg      sync.WaitGroup
+	item    Item
 	// workers is how many parts a job has, at least one.
 	workers int
 
@@ -359,6 +365,9 @@ func (e *Engine) segment(p *Packet, pk *packet.Packet) {
 	}
 	it := e.job.add(e.worker(en.conn), p.Number, p.Time)
 	it.c, it.kind, it.dir, it.flags = en.conn, itemSegment, dir, uint8(pk.Flags)
+	if pk.Fragments != 0 {
+		it.kind = itemCopy
+	}
 	it.seg, it.hlen, it.wire = pk.Segment, pk.HeaderLen, uint32(pk.Wire)
 	it.seq, it.ack = pk.Seq, pk.Ack
 }
@@ -493,10 +502,12 @@ func (e *Engine) end(en *entry, why ending, num, now int64) {
 
 // Flush hands the packets taken in so far to the shards. When all of them are
 // decoded and their records have been given out, release is called, by another
-// goroutine: the packets' bytes are not used any more.
+// goroutine: the packets' bytes are not used any more, but see Config.Lasting.
 func (e *Engine) Flush(release func()) {
 	j := e.job
 	j.release = release
+	j.oldest, e.flushed[e.flushes%recall] = e.flushed[e.flushes%recall]+1, e.sum.Packets
+	e.flushes++
 	if len(e.work) == 0 {
 		e.run(j, 0)
 		e.merge(j, math.MaxUint32)

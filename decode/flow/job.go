@@ -15,6 +15,7 @@ type itemKind uint8
 
 const (
 	itemSegment itemKind = iota // a TCP segment of c
+	itemCopy                    // the same; its bytes are not those of the capture
 	itemEnd                     // c is over
 	itemPacket                  // nothing but a packet record
 )
@@ -41,6 +42,7 @@ type job struct {
 	packets []record.Packet
 	base    int64 // number of the first packet
 	last    int64 // number of the last packet
+	oldest  int64 // packet whose bytes may be looked at again
 	items   uint32
 	release func()
 
@@ -194,7 +196,7 @@ func (e *Engine) run(j *job, worker int) {
 	p := &j.part[worker]
 	for i, s := range e.shards {
 		if i%e.workers == worker {
-			s.part = p
+			s.part, s.budget.Oldest = p, j.oldest
 		}
 	}
 	e.guard(func() { e.items(j, p, worker) })
@@ -209,7 +211,7 @@ func (e *Engine) items(j *job, p *part, worker int) {
 		}
 		s.order, s.index, s.now = j.base+int64(it.num), it.index, it.time
 		switch it.kind {
-		case itemSegment:
+		case itemSegment, itemCopy:
 			s.segment(it)
 		case itemEnd:
 			s.end(it.c, ending(it.flags))

@@ -59,7 +59,10 @@ func newShard(cfg *Config, memory int64) *shard {
 	}
 	s.budget.Max = memory / 3
 	s.tcp.Limits.Bytes = cfg.MaxStream
-	s.tcp.Limits.History = history
+	s.tcp.Limits.History = copied
+	if cfg.Lasting {
+		s.tcp.Limits.History = quoted
+	}
 	if cfg.KeepLast {
 		s.tcp.Overlap = stream.Last
 	}
@@ -94,7 +97,8 @@ func (s *shard) segment(it *item) {
 	default:
 		w := h.waits()
 		w.early = append(w.early, early{*it, s.order})
-		w.early[len(w.early)-1].seg = bytes.Clone(it.seg)
+		last := &w.early[len(w.early)-1]
+		last.seg, last.kind = bytes.Clone(it.seg), itemCopy
 		if len(w.early) == maxEarly || it.time-w.early[0].time > earlyTime {
 			s.settle(c, dir)
 		}
@@ -169,6 +173,7 @@ func (s *shard) take(it *item, num int64) {
 	g.Seq, g.Flags, g.Urgent, g.Wire = it.seq, stream.Flags(it.flags), urgent, int(it.wire)
 	g.Payload = it.seg[it.hlen:]
 	g.Origin.Packet, g.Origin.Time = num, it.time
+	g.Lasts = s.cfg.Lasting && it.kind == itemSegment
 	if !h.tcp.Segment(g) {
 		return
 	}
@@ -185,10 +190,16 @@ func (s *shard) take(it *item, num int64) {
 	}
 }
 
-// history is how many bytes of a direction are kept to notice that they come
-// again and differ, as those of a forged segment do. More would take the cache
-// away from everything else.
-const history = 4 << 10
+// How many bytes of a direction are kept to notice that they come again and
+// differ, as those of a forged segment do. Where they have to be copied, more
+// would take the cache away from everything else.
+const (
+	copied = 4 << 10
+	quoted = 16 << 10
+	// recall is for how many jobs bytes that are quoted are still looked at:
+	// what the reader has given back to the system would come into memory again.
+	recall = 16
+)
 
 // control notes what opens and what ends a connection.
 func (s *shard) control(c *conn, it *item) {

@@ -32,6 +32,7 @@ type input struct {
 	cut    int64 // bytes behind data that were cut off
 	origin decode.Origin
 	start  bool
+	lasts  bool // data may be referred to for as long as the stream lives
 }
 
 func (in *input) advance(n int) {
@@ -59,6 +60,7 @@ func (a *Assembler) Insert(off int64, data []byte, wire int64, o decode.Origin) 
 	wire = max(wire, int64(len(data)))
 	a.packets++
 	a.bytes += wire
+	a.in.lasts = false
 	a.insert(off, data, wire, o)
 }
 
@@ -103,7 +105,7 @@ func (a *Assembler) insertSlow(off int64, data []byte, wire int64, o decode.Orig
 		data = data[min(n, int64(len(data))):]
 		start = false
 	}
-	a.in = input{off: off, data: data, cut: wire - int64(len(data)), origin: o, start: start}
+	a.in = input{off: off, data: data, cut: wire - int64(len(data)), origin: o, start: start, lasts: a.in.lasts}
 	a.state |= pending
 	if off > a.next || a.in.cut > 0 || a.state&(busy|careful|finished) != 0 {
 		h := a.held()

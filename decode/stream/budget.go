@@ -14,6 +14,10 @@ import "math/bits"
 type Budget struct {
 	// Max is the bound in bytes; zero means 64 MiB.
 	Max int64
+	// Oldest is the number of the first packet whose bytes should still be
+	// looked at where a history quotes them: what is far behind in a mapped
+	// file is not in memory any more.
+	Oldest int64
 
 	held    int64 // out-of-order memory of streams
 	history int64

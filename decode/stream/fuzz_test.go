@@ -102,6 +102,7 @@ func FuzzAssembler(f *testing.F) {
 // stream, the bounds hold, and the counts add up.
 func FuzzTCP(f *testing.F) {
 	f.Add([]byte{0}, []byte("\x00\x02\x00\x00\x05\x00\x10\x00\x01\x07\x00\x10\x00\x09\x07"))
+	f.Add([]byte{0x80}, bytes.Repeat([]byte("\x14\x10\x00\x00\x40\x94\x10\xff\xc0\x60"), 40))
 	f.Add([]byte{3}, []byte("\x00\x02\xff\xff\x05\x04\x30\x00\x01\x07\x01\x10\x00\x40\x00\x05\x01\x00\x07\x03\x02\x00\x00\x00\x00"))
 	f.Fuzz(func(t *testing.T, how, in []byte) {
 		if len(how) == 0 || len(in) > 5000 {
@@ -142,6 +143,9 @@ func FuzzTCP(f *testing.F) {
 				s := Segment{Seq: seq, Flags: flags, Urgent: uint16(n / 3), Payload: payload[:n], Wire: n, Origin: o}
 				if op&0x20 != 0 {
 					s.Wire += int(in[1])
+				}
+				if op&0x10 != 0 {
+					s.Payload, s.Lasts = bytes.Clone(s.Payload), true
 				}
 				r.Segment(&s)
 			case 2:

@@ -69,18 +69,19 @@ func (a *Assembler) repeated(off int64, data []byte, n int64, o decode.Origin) {
 	if hi == nil || hi.n == 0 {
 		return
 	}
-	from, to := max(off, hi.end-int64(hi.n)), min(off+int64(len(data)), hi.end)
-	if from >= to {
-		return
-	}
-	data = data[from-off:]
-	first, second := hi.slices(from, to)
-	if at, ok := a.compare(from, first, data, o); ok {
-		h.conflict.Earlier = hi.packet(at)
-	}
-	from += int64(len(first))
-	if at, ok := a.compare(from, second, data[len(first):], o); ok && h.conflict.Off == at {
-		h.conflict.Earlier = hi.packet(at)
+	kept := int64(min(hi.n, a.Config.maxHistory()))
+	from, to := max(off, hi.end-kept), min(off+int64(len(data)), hi.end)
+	for at := from; at < to; {
+		earlier, k, packet := hi.from(at, to, a.Budget.Oldest)
+		if earlier != nil {
+			if where, differ := a.compare(at, earlier, data[at-off:], o); differ && h.conflict.Off == where {
+				h.conflict.Earlier = packet
+				if hi.buf != nil {
+					h.conflict.Earlier = hi.packet(where)
+				}
+			}
+		}
+		at += k
 	}
 }
 

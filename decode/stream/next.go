@@ -31,7 +31,7 @@ func (a *Assembler) direct(p *Piece, n int) {
 	p.Earlier = 0
 	a.next += int64(n)
 	if a.state&plain == 0 {
-		a.remember(p.Data, p.Origin.Packet)
+		a.remember(p.Data, p.Origin.Packet, in.lasts)
 	}
 }
 
@@ -118,7 +118,7 @@ func (a *Assembler) release(p *Piece) bool {
 	a.next += int64(s.n)
 	h.lent, h.lentBytes = s.chunk, int(s.n)
 	if a.state&plain == 0 {
-		a.remember(p.Data, s.packet)
+		a.remember(p.Data, s.packet, false)
 	}
 	return true
 }

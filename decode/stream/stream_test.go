@@ -103,7 +103,9 @@ func (r *rig) give(s Segment) {
 	s.Wire = max(s.Wire, len(s.Payload))
 	r.Segment(&s)
 	r.drain(r.Next)
-	clear(s.Payload) // it was only lent
+	if !s.Lasts {
+		clear(s.Payload) // it was only lent
+	}
 }
 
 func (r *rig) ack(n uint32) {

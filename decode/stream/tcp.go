@@ -28,6 +28,9 @@ type Segment struct {
 	Payload []byte
 	Wire    int
 	Origin  decode.Origin
+	// Lasts says that Payload stays as it is, and may be referred to, for as
+	// long as the stream lives. Otherwise it is copied where it has to be kept.
+	Lasts bool
 }
 
 // A TCP puts one direction of a TCP connection in order.
@@ -87,13 +90,14 @@ func (t *TCP) Segment(s *Segment) bool {
 	t.in.off = t.next
 	t.in.data = s.Payload
 	t.in.origin.Packet, t.in.origin.Time, t.in.origin.Subflow = s.Origin.Packet, s.Origin.Time, s.Origin.Subflow
-	t.in.start = true
+	t.in.start, t.in.lasts = true, s.Lasts
 	t.state |= pending
 	return true
 }
 
 func (t *TCP) segment(s *Segment) {
 	t.begin()
+	t.in.lasts = s.Lasts
 	wire := max(int64(s.Wire), int64(len(s.Payload)))
 	if wire > 0 {
 		t.packets++
