@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -113,7 +114,10 @@ func (s *size) String() string {
 func (s *size) Type() string { return "size" }
 
 func (s *size) Set(v string) error {
-	digits := strings.TrimRight(strings.ToUpper(v), "IB")
+	digits := strings.TrimSuffix(strings.ToUpper(v), "B")
+	if len(digits) < len(v) {
+		digits = strings.TrimSuffix(digits, "I")
+	}
 	shift := 0
 	switch {
 	case strings.HasSuffix(digits, "K"):
@@ -209,13 +213,21 @@ func (f *decodeFlags) plan(std stdio, files int) (cfg flow.Config, o output.Opti
 	default:
 		return cfg, o, fmt.Errorf("--color %q: expected auto, always or never", f.color)
 	}
-	o.Width = f.width
+	if o.Width = f.width; o.Width != 0 && (o.Width < minWidth || o.Width > maxWidth) {
+		return cfg, o, fmt.Errorf("--width %d: expected 0, or %d to %d", o.Width, minWidth, maxWidth)
+	}
 	if o.Width == 0 {
 		o.Width = columns(std.out)
 	}
 	o.Files = files > 1
 	return cfg, o, nil
 }
+
+// How wide a table can be, in columns.
+const (
+	minWidth = 40
+	maxWidth = 4096
+)
 
 // minMemory is the least that the engine can work with.
 const minMemory = 64 << 20
@@ -244,7 +256,10 @@ func columns(f *os.File) int {
 		return w
 	}
 	w, _ := strconv.Atoi(os.Getenv("COLUMNS"))
-	return max(w, 0)
+	if w < minWidth || w > maxWidth {
+		return 0
+	}
+	return w
 }
 
 // decodeFiles runs `framescope decode`.
@@ -261,9 +276,10 @@ func decodeFiles(std stdio, f *decodeFlags, files []string) error {
 	cfg.Join = f.format == "jsonl"
 	cfg.Encoder = func() flow.Encoder { return out.Encoder() }
 	cfg.Output = func(it *flow.Item) error { return out.Write(output.Item(*it)) }
-	d := decoding{std: std, cfg: cfg, stop: make(chan os.Signal, 1)}
-	signal.Notify(d.stop, os.Interrupt)
-	defer signal.Stop(d.stop)
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	defer stop()
+	context.AfterFunc(ctx, stop) // a second Ctrl-C ends the process at once
+	d := decoding{std: std, cfg: cfg, out: out, ctx: ctx}
 	if !f.quiet && terminal(std.err) {
 		d.bar = &progress{w: std.err}
 	}
@@ -277,14 +293,14 @@ func decodeFiles(std stdio, f *decodeFlags, files []string) error {
 			out.Flush()
 			complain(std.err, err)
 		}
-		if d.broken != nil || d.interrupted {
+		if d.broken != nil || ctx.Err() != nil {
 			break
 		}
 	}
 	if err := out.Close(); err != nil && d.broken == nil {
 		return fmt.Errorf("standard output: %w", err)
 	}
-	if d.interrupted {
+	if ctx.Err() != nil {
 		return status(130)
 	}
 	if code != exitDone {
@@ -295,12 +311,12 @@ func decodeFiles(std stdio, f *decodeFlags, files []string) error {
 
 // A decoding is one run over several captures.
 type decoding struct {
-	std         stdio
-	cfg         flow.Config
-	bar         *progress
-	stop        chan os.Signal
-	interrupted bool
-	broken      error // the output cannot be written any more
+	std    stdio
+	cfg    flow.Config
+	out    *output.Printer
+	bar    *progress
+	ctx    context.Context // done when the user wants an end
+	broken error           // the output cannot be written any more
 }
 
 // batchBytes is how much of a capture goes through the engine at once.
@@ -308,40 +324,47 @@ const batchBytes = 1 << 18
 
 // file decodes one capture.
 func (d *decoding) file(name string) error {
-	r, err := pcapfile.Open(name, &pcapfile.Config{BatchBytes: batchBytes})
+	r, err := d.open(name)
 	if err != nil {
 		return explainOpen(name, err)
 	}
-	defer r.Close()
+	if r == nil {
+		return nil
+	}
 	cfg := d.cfg
 	cfg.File, cfg.Lasting = name, r.Mapped()
 	e := flow.New(cfg)
-	free := make(chan *pcapfile.Batch, flow.Ahead+1)
+	defer context.AfterFunc(d.ctx, e.Stop)()
+	free := make(chan *pcapfile.Batch, flow.Ahead+2)
 	for range cap(free) {
 		free <- new(pcapfile.Batch)
 	}
+	next := reading(r, free)
 	var damage error
-	for damage == nil && e.Err() == nil && !d.interrupted {
-		b := <-free
-		if damage = r.Read(b); damage != nil {
+	for e.Err() == nil && d.ctx.Err() == nil {
+		var b *pcapfile.Batch
+		if b, damage = next(d.ctx); damage != nil {
 			break
 		}
 		for i := range b.Packets {
 			e.Packet((*flow.Packet)(&b.Packets[i]))
 		}
-		e.Flush(func() { free <- b })
+		e.Flush(func() {
+			if !r.Mapped() {
+				d.out.Flush() // more may be long in coming
+			}
+			free <- b
+		})
 		d.bar.show(name, r.Offset(), r.Size())
-		select {
-		case <-d.stop:
-			d.interrupted = true
-		default:
-		}
 	}
 	if errors.Is(damage, io.EOF) {
 		damage = nil
 	}
-	sum, err := e.Close(damage != nil || d.interrupted)
+	sum, err := e.Close(damage != nil || d.ctx.Err() != nil)
 	d.cfg.FirstConn += sum.Connections
+	if r.Mapped() {
+		r.Close() // others may be at work still, in a read that does not end
+	}
 	if err != nil {
 		if !errors.Is(err, flow.ErrMemory) {
 			d.broken = err
@@ -349,7 +372,7 @@ func (d *decoding) file(name string) error {
 		}
 		damage = err
 	}
-	if damage == nil {
+	if damage == nil || d.ctx.Err() != nil {
 		return nil
 	}
 	if errors.Is(damage, pcapfile.ErrTruncated) {
@@ -358,10 +381,67 @@ func (d *decoding) file(name string) error {
 	return hinted{damage, "everything before the damage was decoded"}
 }
 
+// open opens a capture. That may take as long as a pipe has nothing to say: it
+// returns nil if the user wants an end before.
+func (d *decoding) open(name string) (r *pcapfile.Reader, err error) {
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		r, err = pcapfile.Open(name, &pcapfile.Config{BatchBytes: batchBytes})
+	}()
+	select {
+	case <-done:
+		return r, err
+	case <-d.ctx.Done():
+		return nil, nil
+	}
+}
+
+// reading returns a function that returns the next packets of r, in one of the
+// batches that are free. Files that are not mapped are read ahead by a
+// goroutine: a read may not return for long, and gzip takes its time.
+func reading(r *pcapfile.Reader, free chan *pcapfile.Batch) func(context.Context) (*pcapfile.Batch, error) {
+	if r.Mapped() {
+		return func(context.Context) (*pcapfile.Batch, error) {
+			b := <-free
+			return b, r.Read(b)
+		}
+	}
+	type result struct {
+		b   *pcapfile.Batch
+		err error
+	}
+	ahead := make(chan result)
+	go func() {
+		for err := error(nil); err == nil; {
+			b := <-free
+			err = r.Read(b)
+			ahead <- result{b, err}
+		}
+		r.Close()
+	}()
+	return func(ctx context.Context) (*pcapfile.Batch, error) {
+		select {
+		case got := <-ahead:
+			return got.b, got.err
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		}
+	}
+}
+
+// shellQuote returns a name as a shell reads it.
+func shellQuote(name string) string {
+	if strings.Trim(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_./-+,:@%") == "" {
+		return name
+	}
+	return "'" + strings.ReplaceAll(name, "'", `'\''`) + "'"
+}
+
 // explainOpen says what to do about a capture that cannot be opened.
 func explainOpen(name string, err error) error {
 	if errors.Is(err, os.ErrPermission) {
-		return hinted{err, "you may not read it; try: sudo chmod a+r " + name}
+		return hinted{err, "you may not read it; try: sudo chmod a+r " + shellQuote(name)}
 	}
 	return err
 }
@@ -389,6 +469,7 @@ func (p *progress) show(name string, off, size int64) {
 	p.next = now.Add(200 * time.Millisecond)
 	p.shown = true
 	mb := float64(off) / 1e6
+	name = output.Visible(name)
 	rate := mb / now.Sub(p.start).Seconds()
 	if size > 0 {
 		fmt.Fprintf(p.w, "\r%s  %3.0f%%  %.0f of %.0f MB  %.0f MB/s\x1b[K", name, 100*float64(off)/float64(size), mb, float64(size)/1e6, rate)

@@ -149,10 +149,10 @@ func (p *pcapWriter) open(n int) (client, server uint32) {
 
 // compressed returns a compressed text frame of a server that inflates to size
 // bytes.
-func compressed(size int) []byte {
+func compressed(size int, text string) []byte {
 	var b bytes.Buffer
 	w, _ := flate.NewWriter(&b, 9)
-	w.Write(bytes.Repeat([]byte("0123456789abcdef"), size/16))
+	w.Write(bytes.Repeat([]byte(text), size/len(text)))
 	w.Flush()
 	p := bytes.TrimSuffix(b.Bytes(), []byte{0, 0, 255, 255})
 	h := websocket.Header{Fin: true, RSV: websocket.RSV1, Opcode: websocket.Text, Length: int64(len(p))}
@@ -168,7 +168,9 @@ func TestHostileMemory(t *testing.T) {
 	if testing.Short() {
 		big /= 5
 	}
-	deflated := compressed(100 << 10)
+	deflated := compressed(100<<10, "0123456789abcdef")
+	// As JSON each byte takes six, and a segment holds many of these.
+	bombs := bytes.Repeat(compressed(2<<20, "\x01"), 4)
 	random := make([]byte, 60000)
 	rnd := rand.NewChaCha8([32]byte{1})
 	rnd.Read(random)
@@ -231,6 +233,24 @@ func TestHostileMemory(t *testing.T) {
 				}
 			}
 		},
+		"thousands of frames behind a hole that is filled": func(p *pcapWriter) {
+			for n := range 4 {
+				_, s := p.open(n)
+				first := s
+				for range big / 3000 {
+					s += 20000
+					p.send(n, 1, fACK, s, 0, bytes.Repeat([]byte{0x82, 0}, 10000))
+				}
+				p.send(n, 1, fACK, first, 0, bytes.Repeat([]byte{0x82, 0}, 10000))
+			}
+		},
+		"messages that are long when they are written": func(p *pcapWriter) {
+			_, s := p.open(1)
+			for range big / 5000 {
+				p.send(1, 1, fACK, s, 0, bombs)
+				s += uint32(len(bombs))
+			}
+		},
 		"requests that are never answered": func(p *pcapWriter) {
 			seq := uint32(100)
 			p.send(1, 0, fSYN, 99, 0, nil)
@@ -270,6 +290,46 @@ func checkSummary(t *testing.T, out []byte, packets int64) {
 	var m struct{ Summary struct{ Packets int64 } }
 	if err := json.Unmarshal(last[len(last)-1], &m); err != nil || m.Summary.Packets != packets {
 		t.Errorf("%v, %d packets in the summary, want %d", err, m.Summary.Packets, packets)
+	}
+}
+
+// Ctrl-C ends the reading of a pipe that says no more, after what was there was
+// printed.
+func TestInterrupt(t *testing.T) {
+	exe := buildCommand(t)
+	b, err := os.ReadFile(capturetest.Testdata(t, "ws", "d15_subprotocol_graphql.pcap"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, head := range []int{0, len(b) * 3 / 4} {
+		cmd := exec.Command(exe, "decode", "-o", "jsonl", "--select", "ws_frame,summary", "-")
+		in, _ := cmd.StdinPipe()
+		out, _ := cmd.StdoutPipe()
+		if err := cmd.Start(); err != nil {
+			t.Fatal(err)
+		}
+		hang := time.AfterFunc(time.Minute, func() { cmd.Process.Kill() })
+		in.Write(b[:head])
+		lines := bufio.NewScanner(out)
+		if head > 0 && !lines.Scan() {
+			t.Errorf("no frame before the end of the pipe")
+		}
+		if head == 0 {
+			time.Sleep(200 * time.Millisecond) // nothing shows that it waits
+		}
+		cmd.Process.Signal(os.Interrupt)
+		n, last := 0, ""
+		for lines.Scan() {
+			n, last = n+1, lines.Text()
+		}
+		cmd.Wait()
+		hang.Stop()
+		if code := cmd.ProcessState.ExitCode(); code != 130 {
+			t.Errorf("after %d bytes: exit status %d, want 130", head, code)
+		}
+		if head > 0 && !bytes.Contains([]byte(last), []byte(`"truncated":true`)) {
+			t.Errorf("%d lines, the last %q, want a summary", n, last)
+		}
 	}
 }
 

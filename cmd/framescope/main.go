@@ -8,8 +8,11 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strings"
 
 	"github.com/spf13/cobra"
+
+	"framescope/cmd/framescope/internal/output"
 )
 
 // Exit statuses, the same for every command.
@@ -61,11 +64,20 @@ func run(args []string, std stdio) int {
 
 // complain writes an error as people read it.
 func complain(w io.Writer, err error) {
-	fmt.Fprintf(w, "framescope: %v\n", err)
+	fmt.Fprintf(w, "framescope: %s\n", visible(err.Error()))
 	var h hinted
 	if errors.As(err, &h) {
-		fmt.Fprintf(w, "  %s\n", h.hint)
+		fmt.Fprintf(w, "  %s\n", visible(h.hint))
 	}
+}
+
+// visible escapes what names of files and arguments must not do to a terminal.
+func visible(text string) string {
+	lines := strings.Split(text, "\n")
+	for i, l := range lines {
+		lines[i] = output.Visible(l)
+	}
+	return strings.Join(lines, "\n")
 }
 
 func newRoot(std stdio) *cobra.Command {

@@ -1,8 +1,10 @@
 package main
 
 import (
+	"errors"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/rogpeppe/go-internal/testscript"
@@ -28,4 +30,18 @@ func TestScripts(t *testing.T) {
 			return nil
 		},
 	})
+}
+
+// What a file is called cannot do anything to a terminal.
+func TestComplain(t *testing.T) {
+	var b strings.Builder
+	complain(&b, hinted{errors.New("open a\x1b[31m\u202eb\xff: no\nsecond line"), "cat \x07"})
+	if got, want := b.String(), "framescope: open a\\x1b[31m\\u202eb\\xff: no\nsecond line\n  cat \\x07\n"; got != want {
+		t.Errorf("got %q, want %q", got, want)
+	}
+	for name, want := range map[string]string{"a/b-1.pcap": "a/b-1.pcap", "a b": "'a b'", "it's;rm": `'it'\''s;rm'`} {
+		if got := shellQuote(name); got != want {
+			t.Errorf("%q: %s, want %s", name, got, want)
+		}
+	}
 }

@@ -17,6 +17,7 @@ type talk struct {
 	rnd     *rand.Rand
 	packets []pcapfile.Packet
 	seq     map[[2]int]uint32 // by connection and side
+	late    int64             // see wait
 }
 
 func newTalk() *talk { return &talk{rnd: rand.New(rand.NewPCG(5, 6)), seq: map[[2]int]uint32{}} }

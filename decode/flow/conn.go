@@ -138,6 +138,9 @@ func (k *kept) add(b []byte, start bool, o decode.Origin, off int64) {
 func (k *kept) gap(n int64, o decode.Origin, off int64) {
 	if len(k.marks) == 0 {
 		k.off = off
+	} else if last := &k.marks[len(k.marks)-1]; last.gap > 0 && last.end == len(k.data) {
+		last.gap += n
+		return
 	}
 	k.marks = append(k.marks, mark{end: len(k.data), gap: n, origin: o})
 }

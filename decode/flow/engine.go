@@ -136,7 +136,9 @@ type Engine struct {
 	key    key
 
 	job     *job
-	jobs    chan *job     // free ones
+	jobs    chan *job // free ones
+	large   []byte    // for long records, in the hands of one worker at a time
+	stopped atomic.Bool
 	flushed [recall]int64 // packets at the latest calls of Flush, in a ring
 	flushes int
 	work    []*worker // empty when Flush does the work
@@ -219,6 +221,9 @@ const (
 	// near is how far a sequence number may be from the last one of a closed
 	// connection and still belong to it.
 	near = 1 << 20
+	// window is how far a RST may be from the last byte of its side: packets
+	// may be missing, or in the wrong order.
+	window = 64 << 10
 	// maxSkips bounds the reasons that a summary lists.
 	maxSkips = 64
 )
@@ -267,7 +272,7 @@ func (e *Engine) Packet(p *Packet) {
 	if p.Time > e.now {
 		e.now = p.Time
 	}
-	if e.sum.First == 0 || p.Time < e.sum.First {
+	if p.Time > 0 && (e.sum.First == 0 || p.Time < e.sum.First) {
 		e.sum.First = p.Time
 	}
 	pk := &e.pkt
@@ -352,24 +357,38 @@ func (e *Engine) segment(p *Packet, pk *packet.Packet) {
 		en.conn = e.newConn(p, pk, dir)
 	}
 	en.note(pk, dir, p.Time)
+	flags := pk.Flags
+	if flags&flagRST != 0 && !en.resets(pk.Seq, dir) {
+		flags &^= flagRST
+	}
 	if e.cfg.Want.Has(record.TypePacket) {
 		e.packet(p, pk, packet.OK, en.conn, dir)
 	}
 	if en.conn == nil {
 		return
 	}
-	if en.state == stateOpen && (pk.Flags&flagRST != 0 || en.fins == 3) {
+	if en.state == stateOpen && (flags&flagRST != 0 || en.fins == 3) {
 		en.state = stateClosing
 		e.closing.push(en, e.now+linger)
 		e.wake = min(e.wake, e.now+linger)
 	}
 	it := e.job.add(e.worker(en.conn), p.Number, p.Time)
-	it.c, it.kind, it.dir, it.flags = en.conn, itemSegment, dir, uint8(pk.Flags)
+	it.c, it.kind, it.dir, it.flags = en.conn, itemSegment, dir, uint8(flags)
 	if pk.Fragments != 0 {
 		it.kind = itemCopy
 	}
 	it.seg, it.hlen, it.wire = pk.Segment, pk.HeaderLen, uint32(pk.Wire)
 	it.seq, it.ack = pk.Seq, pk.Ack
+	if flags != pk.Flags { // its payload, if any, is not part of the stream
+		it.seg, it.wire = it.seg[:it.hlen], 0
+	}
+}
+
+// resets reports whether a RST counts: one that is nowhere near what its side
+// has sent is dropped by its receiver (RFC 9293 section 3.5.3).
+func (en *entry) resets(seq uint32, dir uint8) bool {
+	diff := int32(seq - en.next[dir])
+	return en.seen>>dir&1 == 0 || diff >= -window && diff <= window
 }
 
 // newConn makes the connection that p is the first packet of.
@@ -412,7 +431,9 @@ func (en *entry) owns(pk *packet.Packet, dir uint8) bool {
 			return true // sent again
 		case pk.Flags&flagACK != 0 && en.synced&o != 0:
 			// An answer to the SYN that is known, even if it is another one.
-			return pk.Ack == en.isn[1-dir]+1 && en.state != stateDead
+			// It may acknowledge data that came with the SYN (RFC 7413).
+			first := en.isn[1-dir] + 1
+			return pk.Ack-first <= en.next[1-dir]-first && en.state != stateDead
 		case en.synced&d != 0, en.state != stateOpen:
 			return false
 		case en.seen&d != 0:
@@ -423,10 +444,10 @@ func (en *entry) owns(pk *packet.Packet, dir uint8) bool {
 		}
 	}
 	if en.state == stateDead && pk.Wire > 0 && pk.Flags&flagRST == 0 {
-		// Bytes far from where the old connection ended: another one, whose
-		// SYN was not captured.
-		diff := int32(pk.Seq - en.next[dir])
-		return en.seen&d != 0 && diff > -near && diff < near
+		// Bytes that the old connection did not have: another one, whose SYN was
+		// not captured, or its peers did not believe the RST.
+		end := int32(pk.Seq + uint32(pk.Wire) - en.next[dir])
+		return en.seen&d != 0 && end <= 0 && end > -near
 	}
 	return true
 }
@@ -545,6 +566,11 @@ func (e *Engine) Close(truncated bool) (*record.Summary, error) {
 	return &e.sum, e.Err()
 }
 
+// Stop makes the engine pass over the packets that it was given and has not
+// decoded yet. It may be called by any goroutine; Close has to be called as
+// ever.
+func (e *Engine) Stop() { e.stopped.Store(true) }
+
 // Err returns the first error of the output, or of the memory that packets
 // were in.
 func (e *Engine) Err() error {
@@ -575,6 +601,9 @@ func (e *Engine) summarize(truncated bool) {
 		s.Errors += t.Errors
 		s.Warnings += t.Warnings
 		s.Notes += t.Notes
+	}
+	if n := e.parser.Unfinished(); n > 0 {
+		s.Skipped = append(s.Skipped, record.Skip{Cause: packet.UnfinishedFragment.String(), Packets: n})
 	}
 	for k, c := range e.skips {
 		name := k.cause.String()

@@ -15,11 +15,11 @@ import (
 )
 
 // lines returns what an engine writes, record by record.
-func lines(t testing.TB, packets []pcapfile.Packet, workers, flush int, join bool) []string {
+func lines(t testing.TB, packets []pcapfile.Packet, workers, flush int, join, lasting bool) []string {
 	t.Helper()
 	var out []byte
 	cfg := flow.Config{
-		File: "test", Want: record.All, Digest: true, Preview: 100, Workers: workers, Join: join,
+		File: "test", Want: record.All, Digest: true, Preview: 100, Workers: workers, Join: join, Lasting: lasting,
 		Encoder: func() flow.Encoder { return new(lineEncoder) },
 		Output:  func(it *flow.Item) error { out = append(out, it.Data...); return nil },
 	}
@@ -65,15 +65,15 @@ func TestWorkers(t *testing.T) {
 		packets = append(packets, load(t, capturetest.Testdata(t, "ws", name))...)
 	}
 	packets = renumber(packets)
-	want := lines(t, packets, -1, 1000, false)
+	want := lines(t, packets, -1, 1000, false, false)
 	if len(want) < len(packets) {
 		t.Fatalf("%d records of %d packets", len(want), len(packets))
 	}
 	for _, c := range []struct {
 		workers, flush int
-		join           bool
-	}{{1, 1000, false}, {2, 100, false}, {3, 7, true}, {4, 1, false}, {9, 5000, true}} {
-		if got := lines(t, packets, c.workers, c.flush, c.join); !slices.Equal(got, want) {
+		join, lasting  bool
+	}{{1, 1000, false, false}, {2, 100, false, true}, {3, 7, true, false}, {4, 1, false, true}, {9, 5000, true, true}} {
+		if got := lines(t, packets, c.workers, c.flush, c.join, c.lasting); !slices.Equal(got, want) {
 			for i := range min(len(got), len(want)) {
 				if got[i] != want[i] {
 					t.Errorf("%+v: record %d:\n got %s\nwant %s", c, i, got[i], want[i])
@@ -258,7 +258,7 @@ func FuzzEngine(f *testing.F) {
 				ps[i].Time = r.Int64()
 			}
 		}
-		all := lines(t, ps, -1, 1+r.IntN(20), false)
+		all := lines(t, ps, -1, 1+r.IntN(20), false, r.IntN(2) == 0)
 		count := map[string]int64{}
 		for _, l := range all {
 			var m struct{ Type string }

@@ -30,7 +30,7 @@ func decode(t testing.TB, packets []pcapfile.Packet, change func(*flow.Config)) 
 	t.Helper()
 	var res result
 	cfg := flow.Config{
-		File: "test", Want: record.All &^ record.Of(record.TypePacket), Digest: true, Full: true,
+		File: "test", Want: record.All &^ record.Of(record.TypePacket), Digest: true, Full: true, Lasting: true,
 		Encoder: func() flow.Encoder { return new(encoder) },
 		Output: func(it *flow.Item) error {
 			var m map[string]any

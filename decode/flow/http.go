@@ -16,6 +16,8 @@ const (
 	maxHead  = 128 << 10 // bytes of a head
 	maxQueue = 64        // requests that wait for an answer
 	maxHold  = 64 << 10  // bytes that wait for the answer to an upgrade
+	maxMarks = 4096      // pieces of these
+	maxAgain = 1 << 20   // bytes, and 64 for each piece, that a connection may look at again
 	maxBody  = 1024      // bytes of an answer's body that are shown
 )
 
@@ -41,6 +43,7 @@ type exchanges struct {
 	queue []*exchange // requests in their order
 	done  *exchange   // answered; the body of the answer is being read
 	early *exchange   // a 101 that came before its request
+	again int64       // bytes that waited for an answer in vain
 }
 
 // memory returns how many bytes q holds, about.
@@ -81,10 +84,9 @@ func (s *shard) head(c *conn, dir uint8, b []byte, start bool, o decode.Origin) 
 		if old == 0 {
 			h.waits().kept.add(b, start, o, h.off)
 		}
-		if len(h.waits().kept.data) > maxHead {
+		h.off += int64(len(b))
+		if len(h.waits().kept.data) > maxHead && !s.partialHead(c, dir, o) {
 			s.foreign(c, dir, http1.Other, h.waits().kept.data)
-		} else {
-			h.off += int64(len(b))
 		}
 		return len(b)
 	}
@@ -171,7 +173,7 @@ func (s *shard) request(c *conn, dir uint8, raw []byte, off int64, first, last d
 	case !h.waits().body.Done():
 		h.waits().body.Keep = 0
 		h.mode = modeBody
-	case x.upgrade:
+	case x.upgrade && q.again < maxAgain:
 		h.mode = modeHold
 	default:
 		h.mode = modeHead
@@ -238,7 +240,7 @@ func (s *shard) bodyEnd(c *conn, dir uint8) {
 	q := c.exchanges()
 	if dir == c.client {
 		// The body of a request: an upgrade has to wait for its answer now.
-		if n := len(q.queue); n > 0 && q.queue[n-1].upgrade {
+		if n := len(q.queue); n > 0 && q.queue[n-1].upgrade && q.again < maxAgain {
 			h.mode = modeHold
 		}
 		return
@@ -259,6 +261,9 @@ func (s *shard) release(c *conn, dir uint8) {
 		return
 	}
 	h.mode = modeHead
+	if h.wait != nil {
+		c.exchanges().again += int64(len(h.wait.kept.data) + 64*len(h.wait.kept.marks))
+	}
 	s.replay(c, dir)
 }
 
@@ -296,7 +301,7 @@ func (s *shard) hold(c *conn, dir uint8, b []byte, start bool, o decode.Origin) 
 		return
 	}
 	h.waits().kept.add(b, start, o, h.off)
-	if len(h.waits().kept.data) >= maxHold || c.packets[1-dir] == 0 {
+	if k := &h.waits().kept; len(k.data) >= maxHold || len(k.marks) >= maxMarks || c.packets[1-dir] == 0 {
 		s.decide(c, dir, false)
 	}
 }
@@ -324,7 +329,7 @@ func (s *shard) decide(c *conn, dir uint8, final bool) {
 		return
 	}
 	if !frameLike(h.waits().kept.data) {
-		if final || len(h.waits().kept.data) >= maxHold {
+		if k := &h.waits().kept; final || len(k.data) >= maxHold || len(k.marks) >= maxMarks {
 			s.ignore(c, dir)
 		}
 		return
@@ -354,6 +359,7 @@ func (s *shard) partialHead(c *conn, dir uint8, o decode.Origin) bool {
 		return false
 	}
 	b := h.wait.kept.data
+	b = b[:min(len(b), maxHead-4)] // with the end of a head no longer than one may be
 	// What is there of the last line cannot be told from the whole line, but a
 	// status says enough.
 	end := bytes.LastIndexByte(b, '\n') + 1

@@ -159,8 +159,9 @@ func (e *Engine) finish(j *job, worker int) bool {
 	return j.pending == 0
 }
 
-// spill gives out what a worker has, up to the item that it has just done. It
-// waits until no other worker can still have something to say before that.
+// spill gives out what a worker has, up to the item that it is at. It waits
+// until no other worker can still have something to say before that; until
+// the worker goes on to its next item, the others wait for it in turn.
 func (e *Engine) spill(j *job, worker int, index uint32) {
 	if e.workers == 1 {
 		e.merge(j, math.MaxUint32)
@@ -197,6 +198,7 @@ func (e *Engine) run(j *job, worker int) {
 	for i, s := range e.shards {
 		if i%e.workers == worker {
 			s.part, s.budget.Oldest = p, j.oldest
+			s.engine, s.job, s.worker = e, j, worker
 		}
 	}
 	e.guard(func() { e.items(j, p, worker) })
@@ -204,6 +206,9 @@ func (e *Engine) run(j *job, worker int) {
 
 func (e *Engine) items(j *job, p *part, worker int) {
 	for i := range p.items {
+		if e.stopped.Load() || e.err.Load() != nil {
+			return
+		}
 		it := &p.items[i]
 		s := e.shards[0]
 		if it.c != nil {
@@ -217,9 +222,6 @@ func (e *Engine) items(j *job, p *part, worker int) {
 			s.end(it.c, ending(it.flags))
 		case itemPacket:
 			s.packet(&j.packets[it.seq], it.c, it.dir)
-		}
-		if len(p.out) > maxOut {
-			e.spill(j, worker, it.index)
 		}
 	}
 }

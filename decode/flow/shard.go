@@ -21,7 +21,11 @@ type shard struct {
 	budget stream.Budget
 	sum    record.Summary // what this shard counted
 
-	part  *part
+	part   *part // of job, for the worker that runs this shard
+	job    *job
+	engine *Engine
+	worker int
+
 	order int64  // number of the packet at work
 	index uint32 // of the item at work
 	now   int64
@@ -259,6 +263,9 @@ func (s *shard) data(c *conn, dir uint8, b []byte, start bool, o decode.Origin) 
 			h.side.Data(b, start, o, &s.h)
 			return
 		case modeIgnore:
+			if c.ws != nil && c.ws.opened {
+				s.ignored(c, dir, int64(len(b)), h.off, o)
+			}
 			return
 		case modeHold:
 			s.hold(c, dir, b, start, o)
@@ -532,13 +539,39 @@ func (s *shard) shared(c *conn, d record.Direction, t, first, last int64) record
 	return record.Head{Time: t, File: s.cfg.File, Conn: c.identify(s.cfg.File), Direction: d, First: first, Last: last}
 }
 
+// spill gives out what the worker has so far.
+func (s *shard) spill() {
+	s.engine.spill(s.job, s.worker, s.index)
+}
+
 // emit gives out a record.
 func (s *shard) emit(r record.Record) {
 	t := r.Type()
-	if !s.cfg.Want.Has(t) || s.enc == nil || s.cfg.Match != nil && !s.cfg.Match(r) {
+	if !s.cfg.Want.Has(t) || s.enc == nil || s.cfg.Match != nil && !s.cfg.Match(r) || s.engine.stopped.Load() {
 		return
 	}
 	p := s.part
+	payload := 0
+	switch r := r.(type) {
+	case *record.Message:
+		payload = len(r.Payload)
+	case *record.Frame:
+		payload = len(r.Payload)
+	}
+	if payload > maxOut/8 {
+		// Written out it is up to six times as long. There is one buffer for
+		// that, and it belongs to the worker whose turn it is.
+		s.spill()
+		out := p.out
+		p.out = slices.Grow(s.engine.large[:0], 6*payload+maxOut)
+		defer func() {
+			s.engine.large = p.out
+			s.spill()
+			p.out = out
+		}()
+	} else if len(p.out) > maxOut {
+		s.spill()
+	}
 	p.out = s.enc.Encode(p.out, r)
 	id := int64(0)
 	if c := r.Shared().Conn; c != nil {

@@ -1,6 +1,7 @@
 package flow
 
 import (
+	"framescope/decode"
 	"strconv"
 	"time"
 
@@ -336,19 +337,26 @@ func (r *receiver) Skipped(k *websocket.Skipped) {
 	if c.ws == nil || !c.ws.opened && !c.ws.known && !c.decodeAs {
 		return // a search that found nothing: not WebSocket
 	}
+	if k.Bytes == 0 {
+		return
+	}
 	c.ws.undecoded += k.Bytes
 	s.sum.Undecoded += k.Bytes
-	if k.Bytes > 0 {
-		s.skips[k.Cause] += k.Bytes
+	s.skips[k.Cause] += k.Bytes
+	text := itoa(k.Bytes) + " bytes not decoded: " + k.Cause
+	if k.Err != nil {
+		text += ": " + k.Err.Error()
 	}
-	d := c.direction(r.dir)
-	if k.Bytes > 0 {
-		text := itoa(k.Bytes) + " bytes not decoded: " + k.Cause
-		if k.Err != nil {
-			text += ": " + k.Err.Error()
-		}
-		s.event(c, d, finding.UndecodedBytes, k.First, k.Off, text)
-	}
+	s.event(c, c.direction(r.dir), finding.UndecodedBytes, k.First, k.Off, text)
+}
+
+// ignored counts bytes of a session in a direction that was given up.
+func (s *shard) ignored(c *conn, dir uint8, n, off int64, o decode.Origin) {
+	const cause = "not WebSocket, in a session"
+	c.ws.undecoded += n
+	s.sum.Undecoded += n
+	s.skips[cause] += n
+	s.report(c, c.direction(dir), finding.UndecodedBytes, o, off, "from here on not decoded: "+cause)
 }
 
 // finishSession gives out how a session ended.

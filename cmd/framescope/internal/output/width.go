@@ -36,6 +36,10 @@ func width(s string) (n int) {
 	return n
 }
 
+// Visible returns s, such as a file's name, as a terminal may show it: what is
+// not valid UTF-8 as \xff, control and invisible characters as \x1b or \u202e.
+func Visible(s string) string { return safe(s) }
+
 // safe returns s as a terminal may show it: what is not valid UTF-8 as \xff,
 // control and invisible characters as \x1b or \u202e.
 func safe[T string | []byte](s T) string {
