@@ -3,8 +3,6 @@ package main
 import (
 	"bufio"
 	"bytes"
-	"compress/flate"
-	"encoding/binary"
 	"encoding/json"
 	"fmt"
 	"math/rand/v2"
@@ -17,7 +15,6 @@ import (
 	"time"
 
 	"framescope/capture/capturetest"
-	"framescope/decode/websocket"
 )
 
 // buildCommand builds the command once for the tests that look at a whole process.
@@ -75,88 +72,6 @@ func (w *tail) Write(p []byte) (int, error) {
 		w.b = w.b[:copy(w.b, w.b[n:])]
 	}
 	return len(p), nil
-}
-
-// A pcapWriter writes packets of TCP on Ethernet and IPv4.
-type pcapWriter struct {
-	w   *bufio.Writer
-	n   int64
-	buf []byte
-}
-
-func newPcap(t *testing.T, path string) *pcapWriter {
-	f, err := os.Create(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	w := bufio.NewWriterSize(f, 1<<20)
-	t.Cleanup(func() { f.Close() })
-	head := binary.LittleEndian.AppendUint32(nil, 0xa1b2c3d4)
-	head = append(head, 2, 0, 4, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 4, 0, 1, 0, 0, 0)
-	w.Write(head)
-	return &pcapWriter{w: w}
-}
-
-const (
-	fFIN, fSYN, fRST, fPSH, fACK = 1, 2, 4, 8, 16
-)
-
-// send writes a segment of the client (side 0) or the server of connection n.
-func (p *pcapWriter) send(n, side int, flags byte, seq, ack uint32, payload []byte) {
-	b := p.buf[:0]
-	size := uint32(54 + len(payload))
-	us := p.n * 10
-	p.n++
-	b = binary.LittleEndian.AppendUint32(b, uint32(1700000000+us/1e6))
-	b = binary.LittleEndian.AppendUint32(b, uint32(us%1e6))
-	b = binary.LittleEndian.AppendUint32(b, size)
-	b = binary.LittleEndian.AppendUint32(b, size)
-	b = append(b, make([]byte, 12)...)
-	b = append(b, 8, 0, 0x45, 0)
-	b = binary.BigEndian.AppendUint16(b, uint16(40+len(payload)))
-	b = append(b, 0, 0, 0, 0, 64, 6, 0, 0)
-	client, server := []byte{10, byte(n >> 24), byte(n >> 16), byte(n >> 8)}, []byte{10, 255, 255, 1}
-	cp, sp := uint16(10000+n&255), uint16(80)
-	if side == 0 {
-		b = append(append(b, client...), server...)
-		b = binary.BigEndian.AppendUint16(binary.BigEndian.AppendUint16(b, cp), sp)
-	} else {
-		b = append(append(b, server...), client...)
-		b = binary.BigEndian.AppendUint16(binary.BigEndian.AppendUint16(b, sp), cp)
-	}
-	b = binary.BigEndian.AppendUint32(b, seq)
-	b = binary.BigEndian.AppendUint32(b, ack)
-	b = append(b, 0x50, flags, 255, 255, 0, 0, 0, 0)
-	b = append(b, payload...)
-	p.buf = b
-	p.w.Write(b)
-}
-
-const upgrade = "GET /chat HTTP/1.1\r\nHost: h\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n" +
-	"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Extensions: permessage-deflate\r\n\r\n"
-const switching = "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n" +
-	"Sec-WebSocket-Extensions: permessage-deflate\r\n\r\n"
-
-// open writes a handshake and returns the next sequence numbers of both sides.
-func (p *pcapWriter) open(n int) (client, server uint32) {
-	p.send(n, 0, fSYN, 99, 0, nil)
-	p.send(n, 1, fSYN|fACK, 199, 100, nil)
-	p.send(n, 0, fPSH|fACK, 100, 200, []byte(upgrade))
-	client = 100 + uint32(len(upgrade))
-	p.send(n, 1, fPSH|fACK, 200, client, []byte(switching))
-	return client, 200 + uint32(len(switching))
-}
-
-// compressed returns a compressed text frame of a server that inflates to size
-// bytes.
-func compressed(size int, text string) []byte {
-	var b bytes.Buffer
-	w, _ := flate.NewWriter(&b, 9)
-	w.Write(bytes.Repeat([]byte(text), size/len(text)))
-	w.Flush()
-	p := bytes.TrimSuffix(b.Bytes(), []byte{0, 0, 255, 255})
-	h := websocket.Header{Fin: true, RSV: websocket.RSV1, Opcode: websocket.Text, Length: int64(len(p))}
-	return append(websocket.AppendHeader(nil, &h), p...)
 }
 
 // Whatever a capture holds, memory stays below what the user allows, the time

@@ -13,9 +13,10 @@ import (
 func addBuildTime(root *cobra.Command) {
 	var dir string
 	c := &cobra.Command{
-		Use:   "man",
-		Short: "Write manual pages",
-		Args:  cobra.NoArgs,
+		Use:    "man",
+		Short:  "Write manual pages",
+		Hidden: true,
+		Args:   cobra.NoArgs,
 		RunE: func(*cobra.Command, []string) error {
 			if err := os.MkdirAll(dir, 0o777); err != nil {
 				return err

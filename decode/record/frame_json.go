@@ -22,8 +22,16 @@ var frameHeads = func() (all [2][256]string) {
 // appendFrame writes what is behind the direction of f, which was brought by
 // packets that have numbers, and closes the object.
 func (o *Options) appendFrame(dst []byte, f *Frame) []byte {
-	dst = appendInt(append(dst, `"packet":{"first":`...), f.First)
-	dst = appendInt(append(dst, `,"last":`...), f.Last)
+	dst = append(dst, `"packet":{"first":`...)
+	first := len(dst)
+	dst = appendInt(dst, f.First)
+	same := dst[first:]
+	dst = append(dst, `,"last":`...)
+	if f.Last == f.First {
+		dst = append(dst, same...)
+	} else {
+		dst = appendInt(dst, f.Last)
+	}
 	dst = append(dst, `},`...)
 	h := &f.Header
 	b := uint8(h.Opcode&15) | h.RSV<<4&0x70
