@@ -5,6 +5,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"framescope/decode/finding"
 	"framescope/decode/record"
@@ -78,9 +79,26 @@ func (e *rows) handshake(dst []byte, h *record.Handshake) []byte {
 	}
 	if h.Response.Body != "" {
 		// Where its lines end does not matter here.
-		dst = e.labelled(dst, "body", strings.Join(strings.Fields(h.Response.Body), " "))
+		text := strings.Join(strings.Fields(h.Response.Body), " ")
+		if isBinary(text) {
+			text = strconv.Itoa(len(h.Response.Body)) + " bytes that are no text"
+		}
+		dst = e.labelled(dst, "body", text)
 	}
 	return dst
+}
+
+// isBinary reports whether a body is compressed or otherwise no text: then more
+// than a quarter of it cannot be shown.
+func isBinary(s string) bool {
+	all, odd := 0, 0
+	for _, r := range s {
+		all++
+		if r == utf8.RuneError || record.Hidden(r) {
+			odd++
+		}
+	}
+	return odd > all/4
 }
 
 // telling are the headers that help to understand why a handshake failed.
