@@ -43,7 +43,8 @@ that brought it, what is wrong, how it ended, and what could not be decoded and
 why.
 
 Exit status: 0 done; 2 wrong usage, or a file that could not be read to its end,
-after everything before the damage was printed.`,
+after everything before the damage was printed; 3 a file that you may not read;
+130 stopped by Ctrl-C, after what was read was printed.`,
 		Example: `  framescope decode session.pcapng
   framescope decode -o wide --filter 'websocket.opcode == close' *.pcap
   framescope decode -o jsonl --select ws_message --payload full session.pcap.gz
@@ -62,7 +63,16 @@ after everything before the damage was printed.`,
 		_ = c.RegisterFlagCompletionFunc(name, cobra.FixedCompletions(values, cobra.ShellCompDirectiveNoFileComp))
 	}
 	complete("output", output.Formats...)
-	complete("select", typeNames()...)
+	_ = c.RegisterFlagCompletionFunc("select", func(_ *cobra.Command, _ []string, typed string) (all []string, _ cobra.ShellCompDirective) {
+		before := typed[:strings.LastIndexByte(typed, ',')+1]
+		for _, name := range append(typeNames(), "all") {
+			all = append(all, before+name)
+		}
+		return all, cobra.ShellCompDirectiveNoFileComp | cobra.ShellCompDirectiveNoSpace
+	})
+	for _, name := range []string{"filter", "decode-as", "width", "max-memory", "max-stream", "max-message", "max-inflate"} {
+		_ = c.RegisterFlagCompletionFunc(name, cobra.NoFileCompletions)
+	}
 	complete("payload", payloadModes...)
 	complete("color", "auto", "always", "never")
 	complete("overlap", "first", "last")
@@ -74,7 +84,7 @@ func (f *decodeFlags) register(fl *pflag.FlagSet) {
 	fl.SortFlags = false
 	fl.StringVarP(&f.format, "output", "o", "table", "`format`: table, wide, json, jsonl or csv")
 	fl.StringVar(&f.sel, "select", "", "record `types` to print, separated by commas: "+strings.Join(typeNames(), ", "))
-	fl.StringVar(&f.payload, "payload", "preview", "what to show of payloads: none, preview, full or sha256")
+	fl.StringVar(&f.payload, "payload", "preview", "what to show of payloads: none, preview, full or sha256; tables show what fits")
 	fl.StringVarP(&f.filter, "filter", "Y", "", "print only records that match the `expression`, such as 'websocket.opcode == close'")
 	fl.StringSliceVar(&f.decodeAs, "decode-as", nil, "take a TCP port for WebSocket without a handshake: ws:`PORT`")
 	fl.StringVar(&f.color, "color", "auto", "colours: auto, always or never; NO_COLOR is obeyed")
@@ -139,7 +149,7 @@ func (s *size) Set(v string) error {
 }
 
 // plan turns flags into what the engine and the printer are to do.
-func (f *decodeFlags) plan(std stdio, files int) (cfg flow.Config, o output.Options, err error) {
+func (f *decodeFlags) plan(std stdio, files []string) (cfg flow.Config, o output.Options, err error) {
 	if !slices.Contains(output.Formats, f.format) {
 		return cfg, o, fmt.Errorf("--output %q: expected %s", f.format, strings.Join(output.Formats, ", "))
 	}
@@ -219,7 +229,8 @@ func (f *decodeFlags) plan(std stdio, files int) (cfg flow.Config, o output.Opti
 	if o.Width == 0 {
 		o.Width = columns(std.out)
 	}
-	o.Files = files > 1
+	o.Files = len(files) > 1
+	o.Live = slices.ContainsFunc(files, endless)
 	return cfg, o, nil
 }
 
@@ -250,6 +261,15 @@ func parseTypes(list string) (set record.Set, err error) {
 
 func terminal(f *os.File) bool { return term.IsTerminal(int(f.Fd())) }
 
+// endless reports whether a file may be long in coming: a pipe.
+func endless(name string) bool {
+	if name == "-" {
+		return true
+	}
+	st, err := os.Stat(name)
+	return err == nil && st.Mode()&(os.ModeNamedPipe|os.ModeCharDevice) != 0
+}
+
 // columns is the width of the terminal, or what COLUMNS says.
 func columns(f *os.File) int {
 	if w, _, err := term.GetSize(int(f.Fd())); err == nil && w > 0 {
@@ -264,7 +284,7 @@ func columns(f *os.File) int {
 
 // decodeFiles runs `framescope decode`.
 func decodeFiles(std stdio, f *decodeFlags, files []string) error {
-	cfg, opts, err := f.plan(std, len(files))
+	cfg, opts, err := f.plan(std, files)
 	if err != nil {
 		return err
 	}
@@ -289,7 +309,9 @@ func decodeFiles(std stdio, f *decodeFlags, files []string) error {
 		err := d.file(name)
 		d.bar.clear()
 		if err != nil {
-			code = exitUsage
+			if code = exitUsage; errors.Is(err, os.ErrPermission) {
+				code = exitRefused
+			}
 			out.Flush()
 			complain(std.err, err)
 		}
@@ -334,8 +356,9 @@ func (d *decoding) file(name string) error {
 	cfg := d.cfg
 	cfg.File, cfg.Lasting = name, r.Mapped()
 	e := flow.New(cfg)
-	defer context.AfterFunc(d.ctx, e.Stop)()
-	free := make(chan *pcapfile.Batch, flow.Ahead+2)
+	// What was read is decoded to its end, unless that takes its time.
+	defer context.AfterFunc(d.ctx, func() { time.AfterFunc(time.Second, e.Stop) })()
+	free := make(chan *pcapfile.Batch, flow.Ahead+1)
 	for range cap(free) {
 		free <- new(pcapfile.Batch)
 	}
@@ -360,7 +383,8 @@ func (d *decoding) file(name string) error {
 	if errors.Is(damage, io.EOF) {
 		damage = nil
 	}
-	sum, err := e.Close(damage != nil || d.ctx.Err() != nil)
+	stopped := errors.Is(damage, context.Canceled)
+	sum, err := e.Close(damage != nil && !stopped)
 	d.cfg.FirstConn += sum.Connections
 	if r.Mapped() {
 		r.Close() // others may be at work still, in a read that does not end
@@ -372,7 +396,11 @@ func (d *decoding) file(name string) error {
 		}
 		damage = err
 	}
-	if damage == nil || d.ctx.Err() != nil {
+	if d.ctx.Err() != nil {
+		fmt.Fprintf(d.std.err, "framescope: stopped after packet %d of %s\n", sum.Packets, visible(name))
+		return nil
+	}
+	if damage == nil {
 		return nil
 	}
 	if errors.Is(damage, pcapfile.ErrTruncated) {
@@ -441,7 +469,7 @@ func shellQuote(name string) string {
 // explainOpen says what to do about a capture that cannot be opened.
 func explainOpen(name string, err error) error {
 	if errors.Is(err, os.ErrPermission) {
-		return hinted{err, "you may not read it; try: sudo chmod a+r " + shellQuote(name)}
+		return hinted{err, "you may not read it; try: sudo framescope decode " + shellQuote(name)}
 	}
 	return err
 }

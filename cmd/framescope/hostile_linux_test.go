@@ -242,7 +242,7 @@ func TestInterrupt(t *testing.T) {
 		if code := cmd.ProcessState.ExitCode(); code != 130 {
 			t.Errorf("after %d bytes: exit status %d, want 130", head, code)
 		}
-		if head > 0 && !bytes.Contains([]byte(last), []byte(`"truncated":true`)) {
+		if head > 0 && !bytes.Contains([]byte(last), []byte(`"type":"summary"`)) {
 			t.Errorf("%d lines, the last %q, want a summary", n, last)
 		}
 	}

@@ -88,13 +88,14 @@ func newRoot(std stdio) *cobra.Command {
 handshakes, frames, messages, how they ended, and what could not be decoded and why.
 
 Exit status: 0 done, 1 a check failed, 2 wrong usage or input that could not be
-read to its end (after printing all that could), 3 not permitted.`,
+read to its end (after printing all that could), 3 not permitted, 130 stopped.`,
 		Example: `  framescope decode session.pcapng
   framescope decode -o jsonl --select ws_message session.pcap.gz | jq .websocket.bytes
-  tcpdump -i lo -w - port 8765 | framescope decode -`,
+  tcpdump -i lo -U -w - port 8765 | framescope decode -`,
 		SuggestionsMinimumDistance: 3,
 		SilenceErrors:              true,
 		SilenceUsage:               true,
+		Version:                    thisBuild().Version,
 		Args: func(cmd *cobra.Command, args []string) error {
 			if len(args) == 0 {
 				return nil

@@ -184,10 +184,14 @@ func (p *parser) single() ([]value, error) {
 	return []value{{from: t}}, nil
 }
 
-// set reads {a, b..c d}. Commas may be left out.
+// set reads {a, b..c d}. Commas may be left out, and so may the braces around a
+// single network.
 func (p *parser) set() (values []value, err error) {
 	if p.tok.kind != tokOpenSet {
-		return nil, p.unexpected("a set such as {443, 8000..8100}")
+		if p.tok.kind == tokWord && strings.Contains(p.tok.text, "/") {
+			return p.single()
+		}
+		return nil, p.unexpected("a network such as 10.0.0.0/8, or a set such as {443, 8000..8100}")
 	}
 	open := p.tok
 	if err := p.next(); err != nil {

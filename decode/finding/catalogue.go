@@ -56,7 +56,7 @@ var catalogue = [count]Info{
 		Severity: Warning, Layer: LayerCapture,
 		Title: "some bytes of the session could not be decoded",
 		Cause: "After missing bytes or a broken frame there is no sure frame boundary; bytes up to the next convincing one are left out.",
-		Fix:   "See the finding before this one for the reason; capture again without loss if packets are missing.",
+		Fix:   "The other findings say why; capture again without loss if packets are missing.",
 	},
 
 	// Before HTTP.
@@ -683,7 +683,7 @@ var catalogue = [count]Info{
 		Severity: Error, Layer: LayerProtocol,
 		Title: "one side closed because of a protocol error (1002)",
 		Cause: "The sender of the code met a frame or handshake that breaks the RFC.",
-		Fix:   "The findings before it say which rule was broken; without any, a hop may have changed the bytes.",
+		Fix:   "The other findings say which rule was broken; without any, a hop may have changed the bytes.",
 		RFC:   "RFC 6455 section 7.4.1",
 	},
 	Close1003: {

@@ -30,6 +30,7 @@ type conn struct {
 	last       int64 // time of the last packet
 	lastPacket int64
 	closeAt    decode.Origin // the first FIN or RST
+	cutAt      decode.Origin // the first packet that was cut short
 	events     int
 	addr       [2]packet.Addr // of the two ends, in the order of the key
 	port       [2]uint16
@@ -38,6 +39,7 @@ type conn struct {
 	midstream  bool  // the first packet was no SYN
 	decodeAs   bool  // the user says that it is WebSocket
 	over       bool
+	cut        bool // packets were cut short when they were captured
 	quiet      bool // both streams have come to their end
 
 	rec     *record.Conn // nil until the first record

@@ -138,7 +138,7 @@ type Engine struct {
 	job     *job
 	jobs    chan *job // free ones
 	large   []byte    // for long records, in the hands of one worker at a time
-	stopped atomic.Bool
+	halt    *halt
 	flushed [recall]int64 // packets at the latest calls of Flush, in a ring
 	flushes int
 	work    []*worker // empty when Flush does the work
@@ -155,8 +155,15 @@ type Engine struct {
 
 	sum   record.Summary
 	skips map[skip]*skipped
+}
 
-	err atomic.Pointer[error]
+// A halt says that there is nothing more to do. Workers look at it for every
+// packet: it is apart from what the caller's goroutine changes as often.
+type halt struct {
+	_    [64]byte
+	stop atomic.Bool // or an error
+	err  atomic.Pointer[error]
+	_    [64]byte
 }
 
 // A skip is a reason why packets could not be read. link is zero unless it is
@@ -235,13 +242,15 @@ func New(cfg Config) *Engine {
 	cfg.MaxMessage = cmp.Or(cfg.MaxMessage, 16<<20)
 	cfg.MaxInflate = cmp.Or(cfg.MaxInflate, 256<<20)
 	cfg.MaxStream = cmp.Or(cfg.MaxStream, 4<<20)
-	e := &Engine{cfg: cfg, nextConn: cfg.FirstConn, skips: map[skip]*skipped{}}
+	e := &Engine{cfg: cfg, nextConn: cfg.FirstConn, skips: map[skip]*skipped{}, halt: new(halt)}
+	shared := &cfg // for the workers: apart from the Engine, as halt is
 	// A quarter for connections as such, three eighths for what they hold; the
 	// rest is room for packets on their way and for the garbage collector.
 	memory := cfg.MaxMemory - program
 	e.table = newTable(int(max(memory/4/connSize, 64)))
 	for i := range e.shards {
-		e.shards[i] = newShard(&e.cfg, max(memory/8*3, 1<<20)/Shards)
+		e.shards[i] = newShard(shared, max(memory/8*3, 1<<20)/Shards)
+		e.shards[i].halt = e.halt
 	}
 	e.jobs = make(chan *job, Ahead)
 	for range Ahead {
@@ -569,18 +578,21 @@ func (e *Engine) Close(truncated bool) (*record.Summary, error) {
 // Stop makes the engine pass over the packets that it was given and has not
 // decoded yet. It may be called by any goroutine; Close has to be called as
 // ever.
-func (e *Engine) Stop() { e.stopped.Store(true) }
+func (e *Engine) Stop() { e.halt.stop.Store(true) }
 
 // Err returns the first error of the output, or of the memory that packets
 // were in.
 func (e *Engine) Err() error {
-	if err := e.err.Load(); err != nil {
+	if err := e.halt.err.Load(); err != nil {
 		return *err
 	}
 	return nil
 }
 
-func (e *Engine) fail(err error) { e.err.CompareAndSwap(nil, &err) }
+func (e *Engine) fail(err error) {
+	e.halt.err.CompareAndSwap(nil, &err)
+	e.halt.stop.Store(true)
+}
 
 // summarize adds up what the engine and its shards counted.
 func (e *Engine) summarize(truncated bool) {

@@ -205,14 +205,15 @@ func (e *Engine) run(j *job, worker int) {
 }
 
 func (e *Engine) items(j *job, p *part, worker int) {
+	shards, halt := e.shards, e.halt
 	for i := range p.items {
-		if e.stopped.Load() || e.err.Load() != nil {
+		if halt.stop.Load() {
 			return
 		}
 		it := &p.items[i]
-		s := e.shards[0]
+		s := shards[0]
 		if it.c != nil {
-			s = e.shards[it.c.shard]
+			s = shards[it.c.shard]
 		}
 		s.order, s.index, s.now = j.base+int64(it.num), it.index, it.time
 		switch it.kind {

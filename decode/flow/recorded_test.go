@@ -404,3 +404,28 @@ func TestForeignCaptures(t *testing.T) {
 		})
 	}
 }
+
+// What a capture lacks, or what it was taken with, is said of the session.
+func TestCaptureFindings(t *testing.T) {
+	for path, want := range map[string]string{
+		"ws/x04_capture_gap.pcap":               "capture-gap",
+		"ws/x05_snaplen96.pcap":                 "snaplen-cut",
+		"ws/x12_one_direction.pcap":             "one-direction",
+		"oddities/40_midstream.pcap":            "mid-stream",
+		"ws/h30b_tls_to_plain_py.pcap":          "tls-to-plain-port",
+		"ws/h31_plain_to_tls_go.pcap":           "plain-to-tls-port",
+		"ws/h47_extra_bytes_before_status.pcap": "not-http",
+		"ws/v_http_after_101.pcap":              "http-after-101",
+	} {
+		r := decode(t, load(t, capturetest.Testdata(t, path)), nil)
+		n := 0
+		for _, f := range r.of("finding", "") {
+			if text(get(f, "finding", "id")) == want {
+				n++
+			}
+		}
+		if n != 1 {
+			t.Errorf("%s: %d times %s, want once", path, n, want)
+		}
+	}
+}

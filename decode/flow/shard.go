@@ -24,6 +24,7 @@ type shard struct {
 	part   *part // of job, for the worker that runs this shard
 	job    *job
 	engine *Engine
+	halt   *halt
 	worker int
 
 	order int64  // number of the packet at work
@@ -291,14 +292,17 @@ func (s *shard) data(c *conn, dir uint8, b []byte, start bool, o decode.Origin) 
 // gap takes the news that stream bytes are missing.
 func (s *shard) gap(c *conn, dir uint8, p *stream.Piece) {
 	h := &c.half[dir]
+	if p.Why == stream.Cut && !c.cut {
+		c.cut, c.cutAt = true, p.Origin
+	}
 	switch h.mode {
 	case modeFrames:
-		text := itoa(p.Len) + " bytes missing: " + p.Why.String()
 		switch {
 		case c.ws == nil:
 		case p.Why == stream.Cut:
-			s.report(c, c.direction(dir), finding.SnaplenCut, p.Origin, p.Off, text)
+			// said once, at the end
 		default:
+			text := itoa(p.Len) + " bytes missing: " + p.Why.String()
 			s.event(c, c.direction(dir), finding.CaptureGap, p.Origin, p.Off, text)
 		}
 		h.fresh = false
@@ -399,6 +403,25 @@ func (s *shard) end(c *conn, why ending) {
 	s.unweigh(c)
 }
 
+// captured reports what the capture lacks of a session.
+func (s *shard) captured(c *conn) {
+	ws := c.ws
+	if ws == nil || !ws.opened {
+		return
+	}
+	if c.cut {
+		s.report(c, record.None, finding.SnaplenCut, c.cutAt, -1, "the first packet that was cut short")
+	}
+	if !ws.known && c.midstream {
+		s.report(c, record.None, finding.Midstream, decode.Origin{}, -1, "")
+	}
+	for dir := range c.half {
+		if c.packets[dir] == 0 {
+			s.report(c, record.None, finding.OneDirection, decode.Origin{}, -1, "no packet of the "+c.direction(uint8(dir)).String())
+		}
+	}
+}
+
 // connEnd gives out the connection's own record, and what only its end shows.
 func (s *shard) connEnd(c *conn, why ending) {
 	e := record.ConnEnd{Head: s.shared(c, record.None, c.start, 0, 0), Protocol: c.proto,
@@ -411,6 +434,9 @@ func (s *shard) connEnd(c *conn, why ending) {
 	case why == endEvicted:
 		e.End = "evicted"
 		s.sum.Evicted++
+		if c.ws != nil && c.ws.opened {
+			s.report(c, record.None, finding.ConnectionEvicted, c.lastSeen(), -1, "its last packet before that")
+		}
 	case c.synced[cl] && !c.synced[1-cl] && c.reset && e.EndedBy == record.Server:
 		e.End = "refused"
 	case c.synced[cl] && c.packets[1-cl] == 0 && c.packets[cl] == int64(c.syns):
@@ -424,6 +450,7 @@ func (s *shard) connEnd(c *conn, why ending) {
 	default:
 		e.End = "open"
 	}
+	s.captured(c)
 	switch e.End {
 	case "refused":
 		s.report(c, record.Server, finding.TCPRefused, c.closeAt, -1, "the SYN was answered with RST")
@@ -547,7 +574,7 @@ func (s *shard) spill() {
 // emit gives out a record.
 func (s *shard) emit(r record.Record) {
 	t := r.Type()
-	if !s.cfg.Want.Has(t) || s.enc == nil || s.cfg.Match != nil && !s.cfg.Match(r) || s.engine.stopped.Load() {
+	if !s.cfg.Want.Has(t) || s.enc == nil || s.cfg.Match != nil && !s.cfg.Match(r) || s.halt.stop.Load() {
 		return
 	}
 	p := s.part
@@ -618,7 +645,10 @@ func (s *shard) give(c *conn, d record.Direction, id finding.ID, o decode.Origin
 	default:
 		s.sum.Notes++
 	}
-	s.proof[0] = record.Evidence{Packet: o.Packet, Off: off, Text: text}
-	s.problem = record.Finding{Head: s.shared(c, d, o.Time, o.Packet, o.Packet), ID: id, Evidence: s.proof[:]}
+	s.problem = record.Finding{Head: s.shared(c, d, o.Time, o.Packet, o.Packet), ID: id}
+	if o.Packet != 0 || text != "" {
+		s.proof[0] = record.Evidence{Packet: o.Packet, Off: off, Text: text}
+		s.problem.Evidence = s.proof[:]
+	}
 	s.emit(&s.problem)
 }

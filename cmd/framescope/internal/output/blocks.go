@@ -32,7 +32,8 @@ func (e *rows) exchange(l *line, h *record.Head, req *record.Request, resp *reco
 	default:
 		tail = strconv.AppendInt(append(tail, " > "...), int64(resp.Status), 10)
 		if resp.Status != 101 && resp.Reason != "" {
-			tail, _ = fit(append(tail, ' '), resp.Reason, min((l.room-l.indent)/4, 32), false)
+			room := l.room - l.indent - len(req.Method) - width(req.Target) - len(" > 426 ") - len(" in 1.23 ms")
+			tail, _ = fit(append(tail, ' '), resp.Reason, min(max(room, (l.room-l.indent)/4), 48), false)
 		}
 		if duration >= 0 {
 			tail = appendDuration(append(tail, " in "...), duration)
@@ -64,7 +65,7 @@ func (e *rows) handshake(dst []byte, h *record.Handshake) []byte {
 	}
 	switch {
 	case h.ExtensionParams != "":
-		l.text(h.ExtensionParams)
+		l.list(h.ExtensionParams)
 	case len(h.Extensions) > 0:
 		l.text(strings.Join(h.Extensions, ", "))
 	}
@@ -160,7 +161,7 @@ func (e *rows) finding(dst []byte, f *record.Finding) []byte {
 		shown = nil
 	}
 	dst = putInt(dst, int64(len(shown)))
-	for _, ev := range shown {
+	for i, ev := range shown {
 		label, text := "", ev.Text
 		if ev.Packet > 0 {
 			label = "packet " + strconv.FormatInt(ev.Packet, 10)
@@ -170,6 +171,9 @@ func (e *rows) finding(dst []byte, f *record.Finding) []byte {
 				text = ": " + text
 			}
 			text = "offset " + strconv.FormatInt(ev.Off, 10) + text
+		}
+		if i == 0 && f.Time != 0 && ev.Packet > 0 {
+			text = string(appendClock(nil, f.Time, 3)) + "  " + text
 		}
 		dst = putText(dst, e.labelled(nil, label, text))
 	}

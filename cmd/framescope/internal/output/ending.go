@@ -1,6 +1,7 @@
 package output
 
 import (
+	"slices"
 	"strconv"
 	"strings"
 
@@ -19,10 +20,10 @@ func (t *table) verdict(g *group) (word, colour string) {
 		return "error", red
 	case worst == finding.Warning:
 		return "warning", yellow
-	case g.end != nil && g.end.how == "open":
+	case g.end != nil && g.end.how == "open" && !g.closed:
 		return "open", ""
-	case g.sawWS && g.end != nil && t.o.Match == nil:
-		// With a filter there may be findings that are not known here.
+	case g.sawWS && g.end != nil && t.o.Match == nil && (!t.asked || t.o.Types.Has(record.TypeFinding)):
+		// Otherwise there may be findings that are not known here.
 		return "ok", green
 	}
 	return "", ""
@@ -40,7 +41,7 @@ func (t *table) endOf(g *group, told bool) []byte {
 	if s := g.how(); s != "" {
 		l.text(s)
 	}
-	if s := g.total(); s != "" {
+	if s := t.total(g); s != "" {
 		l.text(s)
 	}
 	if g.pings > 0 {
@@ -83,7 +84,7 @@ func (g *group) how() string {
 	switch {
 	case g.closed && g.malformed:
 		return "closed" + by(g.closedBy) + ", without a readable code," + after
-	case g.closed && g.code == 1005:
+	case g.closed && g.code == 1005 && !g.has(finding.CloseCodeReserved):
 		return strings.TrimSuffix("closed"+by(g.closedBy)+", no code,"+after, ",")
 	case g.closed && g.code != 1006:
 		s := "closed" + by(g.closedBy) + ", " + strconv.FormatInt(g.code, 10)
@@ -99,7 +100,7 @@ func (g *group) how() string {
 		return ""
 	}
 	without := ""
-	if g.sawWS && g.handshake != record.No {
+	if g.open() {
 		without = ", without a close frame,"
 	}
 	switch g.end.how {
@@ -124,7 +125,7 @@ func (g *group) how() string {
 }
 
 // total says how much the connection carried.
-func (g *group) total() string {
+func (t *table) total(g *group) string {
 	if g.end == nil {
 		switch {
 		case g.frames > 0:
@@ -137,11 +138,25 @@ func (g *group) total() string {
 	if !g.sawWS {
 		return string(appendCount(nil, g.end.packets, "packet", "packets"))
 	}
-	if g.handshake == record.No && g.end.messages == 0 {
+	if !g.open() {
 		return ""
 	}
 	b := appendCount(nil, g.end.messages, "message", "messages")
-	return string(appendBytes(append(b, ", "...), g.end.stream))
+	if g.bytes > 0 && t.o.Match == nil {
+		b = appendBytes(append(b, ", "...), g.bytes)
+	}
+	return string(b)
+}
+
+// open reports whether there was a session: a handshake that went well, or
+// frames.
+func (g *group) open() bool {
+	return g.sawWS && (g.handshake == record.Yes || g.frames > 0 || g.messages > 0 || g.end != nil && g.end.messages > 0)
+}
+
+// has reports whether a finding belongs to the connection.
+func (g *group) has(id finding.ID) bool {
+	return slices.ContainsFunc(g.findings, func(f found) bool { return f.id == id })
 }
 
 // findingsOf writes the findings of a group, the worst first.

@@ -40,6 +40,7 @@ type group struct {
 	pingMax       int64
 	frames        int64 // rows of them
 	messages      int64
+	bytes         int64 // of messages, as far as their frames are rows
 }
 
 // An ending is what the record of a finished connection says.

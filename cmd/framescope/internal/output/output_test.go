@@ -374,7 +374,7 @@ func TestLive(t *testing.T) {
 	feed(t, p, e, frame(a, record.Client, 3, 10, websocket.Text, "two"))
 	sees("           8    +0.002s  client  text          3  one\n          10    +0.003s  client  text          3  two\n")
 	feed(t, p, e, end(a, "rst", record.Server, 1, 2))
-	sees("    RST from server, without a close frame, after 1 s   2 messages, 14.5 kB   ok\n\n" +
+	sees("    RST from server, without a close frame, after 1 s   2 messages, 6 B       ok\n\n" +
 		"C2  10.0.0.7:51884 > 10.0.0.2:8765   ws://chat.example/room\n" +
 		"    16:04:11.001  GET /room > 101 in 1.2 ms   accept ok\n" +
 		"      packet       time  from    opcode    bytes  payload\n" +

@@ -51,14 +51,22 @@ func (e *rows) Encode(dst []byte, r record.Record) []byte {
 		if r.Header.Opcode == websocket.Pong {
 			rtt = r.RTT
 		}
-		dst = putInt(putInt(dst, rtt), int64(r.Subflow))
+		// what it adds to messages
+		size := r.Header.Length
+		if r.Inflated != 0 {
+			size = r.Inflated
+		}
+		if r.Header.Opcode.Control() {
+			size = 0
+		}
+		dst = putInt(putInt(putInt(dst, rtt), int64(r.Subflow)), size)
 		return e.frame(dst, r)
 	case *record.Message:
 		if !e.messages {
 			return dst
 		}
 		dst = e.open(dst, tagRow, &r.Head)
-		return e.message(putInt(putInt(dst, -1), messageRow), r)
+		return e.message(putInt(putInt(putInt(dst, -1), messageRow), 0), r)
 	case *record.Handshake:
 		dst = e.context(e.open(dst, tagHandshake, &r.Head), r)
 		dst = putText(putInt(dst, int64(r.OK)), safe(r.URL))

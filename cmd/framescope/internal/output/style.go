@@ -3,6 +3,7 @@ package output
 import (
 	"bytes"
 	"strconv"
+	"strings"
 	"time"
 )
 
@@ -160,6 +161,20 @@ func (l *line) add(part []byte, cells int) {
 	l.started = true
 	l.dst = append(l.dst, part...)
 	l.column += cells
+}
+
+// list appends a text whose parts end in "; " and begins new lines between them
+// where it is too long for one.
+func (l *line) list(s string) {
+	for room := l.room - l.indent; len(s) > room; {
+		n := strings.LastIndex(s[:room], "; ")
+		if n < 0 {
+			break
+		}
+		l.text(s[:n+1])
+		s = s[n+2:]
+	}
+	l.text(s)
 }
 
 // text appends a part that is made safe, cut to what a line holds.

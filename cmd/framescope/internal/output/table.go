@@ -132,7 +132,8 @@ func (t *table) over(id int64, peers, file []byte, e *ending, selected bool) {
 func (t *table) take(g *group, kind tag, p *parts, packet int64, selected bool) {
 	switch kind {
 	case tagRow:
-		rtt, subflow := p.int(), p.int()
+		rtt, subflow, size := p.int(), p.int(), p.int()
+		g.bytes += size
 		if rtt >= 0 {
 			g.pings++
 			g.pingNS += rtt
