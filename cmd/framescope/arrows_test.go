@@ -57,7 +57,7 @@ func TestArrows(t *testing.T) {
 	if _, err := exec.LookPath("go"); err != nil {
 		t.Skip("the go command is not in PATH: it lists the imports")
 	}
-	cmd := exec.Command("go", "list", "-json=ImportPath,Imports,Standard", "-deps", "framescope/...")
+	cmd := exec.Command("go", "list", "-pgo=off", "-json=ImportPath,Imports,Standard", "-deps", "framescope/...")
 	out, err := cmd.Output()
 	if err != nil {
 		t.Fatalf("go list: %v", err)

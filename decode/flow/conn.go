@@ -25,36 +25,38 @@ const (
 // A conn is one TCP connection. Until it is handed to its shard with its first
 // item it belongs to the engine's goroutine, afterwards to the shard's.
 type conn struct {
-	id         int64
-	start      int64
+	// What every segment needs comes first, in one cache line.
 	last       int64 // time of the last packet
 	lastPacket int64
-	closeAt    decode.Origin // the first FIN or RST
-	cutAt      decode.Origin // the first packet that was cut short
-	events     int
-	addr       [2]packet.Addr // of the two ends, in the order of the key
-	port       [2]uint16
-	shard      uint8
-	client     uint8 // the end that is the client, 0 or 1
-	midstream  bool  // the first packet was no SYN
-	decodeAs   bool  // the user says that it is WebSocket
+	packets    [2]int64
+	ws         *session
+	http       *exchanges
+	rec        *record.Conn // nil until the first record
+	client     uint8        // the end that is the client, 0 or 1
 	over       bool
-	cut        bool // packets were cut short when they were captured
 	quiet      bool // both streams have come to their end
+	midstream  bool // the first packet was no SYN
+	decodeAs   bool // the user says that it is WebSocket
+	cut        bool // packets were cut short when they were captured
+	reset      bool
+	closer     int8 // 1 + the end that sent the first FIN or RST
 
-	rec     *record.Conn // nil until the first record
-	half    [2]half
-	http    *exchanges
-	ws      *session
+	half [2]half
+
+	id      int64
+	start   int64
 	proto   string
-	found   [3]finding.Set // given out, by record.Direction
-	packets [2]int64
+	addr    [2]packet.Addr // of the two ends, in the order of the key
+	port    [2]uint16
+	shard   uint8
 	synced  [2]bool
 	syns    int32
-	reset   bool
-	closer  int8  // 1 + the end that sent the first FIN or RST
-	mem     int64 // counted in the shard
-	place   int   // in shard.heavy, 1 + index
+	events  int
+	closeAt decode.Origin  // the first FIN or RST
+	cutAt   decode.Origin  // the first packet that was cut short
+	found   [3]finding.Set // given out, by record.Direction
+	mem     int64          // counted in the shard
+	place   int            // in shard.heavy, 1 + index
 }
 
 // A mode is what the bytes of one direction are taken for.
