@@ -1,4 +1,4 @@
-# make check: what a change must pass. make bench, make fuzz, make man: see below.
+# make check: what a change must pass. make bench, make pgo, make fuzz, make man: see below.
 GO      ?= go
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo devel)
 export CGO_ENABLED = 0
@@ -17,6 +17,11 @@ check:
 bench:
 	$(GO) test -run '^$$' -bench . -benchmem -count 6 ./...
 
+# The profile that the compiler goes by (go help build, -pgo): a new one is worth
+# its while after a hot path has changed.
+pgo:
+	$(GO) test -run '^$$' -bench Decode -benchtime 60x -cpuprofile cmd/framescope/default.pgo -o /dev/null ./cmd/framescope
+
 # FUZZTIME for each fuzz target in turn.
 FUZZTIME ?= 30s
 fuzz:
@@ -34,4 +39,4 @@ man:
 clean:
 	rm -rf framescope man
 
-.PHONY: build check bench fuzz man clean
+.PHONY: build check bench pgo fuzz man clean

@@ -52,7 +52,12 @@ func appendFour(dst []byte, u uint32) []byte {
 func appendNanos(dst []byte, frac uint32) []byte {
 	n := len(dst)
 	dst = append(dst, "000000000"...)
-	d := dst[n : n+9]
+	d := dst[n : n+9 : n+9]
+	if us := frac / 1000; frac == us*1000 { // as most captures have it
+		p, q, r := us/10000*2, us/100%100*2, us%100*2
+		d[0], d[1], d[2], d[3], d[4], d[5] = pairs[p], pairs[p+1], pairs[q], pairs[q+1], pairs[r], pairs[r+1]
+		return dst
+	}
 	for i := 7; i > 0 && frac != 0; i -= 2 {
 		p := frac % 100 * 2
 		d[i], d[i+1] = pairs[p], pairs[p+1]
