@@ -11,7 +11,7 @@ import "framescope/decode/websocket"
 var frameHeads = func() (all [2][256]string) {
 	word := [...]string{"false", "true"}
 	for b := range 256 {
-		s := `"websocket":{"opcode":"` + websocket.Opcode(b&15).String() + `","fin":` + word[b>>7] +
+		s := `},"websocket":{"opcode":"` + websocket.Opcode(b&15).String() + `","fin":` + word[b>>7] +
 			`,"rsv":` + string(rune('0'+b>>4&7)) + `,"masked":`
 		all[0][b] = s + `false,"bytes":`
 		all[1][b] = s + `true,"mask":"`
@@ -19,10 +19,18 @@ var frameHeads = func() (all [2][256]string) {
 	return all
 }()
 
-// appendFrame writes what is behind the direction of f, which was brought by
-// packets that have numbers, and closes the object.
+// appendFrame appends f, which was brought by packets that have numbers, in a
+// connection that is prepared.
 func (o *Options) appendFrame(dst []byte, f *Frame) []byte {
-	dst = append(dst, `"packet":{"first":`...)
+	dst = append(o.appendStart(dst, TypeFrame, f.Time), f.Conn.prefix...)
+	switch f.Direction {
+	case Client:
+		dst = append(dst, `"direction":"client","packet":{"first":`...)
+	case Server:
+		dst = append(dst, `"direction":"server","packet":{"first":`...)
+	default:
+		dst = append(dst, `"packet":{"first":`...)
+	}
 	first := len(dst)
 	dst = appendInt(dst, f.First)
 	same := dst[first:]
@@ -32,7 +40,6 @@ func (o *Options) appendFrame(dst []byte, f *Frame) []byte {
 	} else {
 		dst = appendInt(dst, f.Last)
 	}
-	dst = append(dst, `},`...)
 	h := &f.Header
 	b := uint8(h.Opcode&15) | h.RSV<<4&0x70
 	if h.Fin {
@@ -64,8 +71,12 @@ func (o *Options) appendFrame(dst []byte, f *Frame) []byte {
 	if h.Opcode == websocket.Pong && f.RTT >= 0 {
 		dst = AppendMillis(append(dst, `,"rtt_ms":`...), f.RTT)
 	}
+	show := o.Payload >= 0 && (f.Payload != nil || f.More)
+	if !show && f.Issues.Empty() {
+		return append(dst, `,"issues":[]}}`...)
+	}
 	dst = append(dst, ',')
-	if o.Payload >= 0 && (f.Payload != nil || f.More) {
+	if show {
 		o.cut = false
 		if f.Payload != nil {
 			dst = o.appendPayload(dst, `"payload"`, f.Payload, f.Text)

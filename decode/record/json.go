@@ -38,18 +38,13 @@ func AppendJSON(dst []byte, r Record, o *Options) []byte {
 	if o == nil {
 		o = &zero
 	}
+	if f, ok := r.(*Frame); ok && f.First > 0 && f.Last > 0 && f.Conn != nil && f.Conn.prefix != nil {
+		return o.appendFrame(dst, f)
+	}
 	t := r.Type()
 	h := r.Shared()
 	if h.Time != 0 || h.First != 0 {
-		sec, frac := split(h.Time)
-		st := &o.starts[t]
-		if st.second != sec || st.json == nil {
-			st.second = sec
-			st.json = append(append(st.json[:0], opening[t]...), `"ts":"`...)
-			st.json = o.clock.append(st.json, sec)
-		}
-		dst = append(dst, st.json...)
-		dst = append(appendNanos(dst, frac), `Z",`...)
+		dst = o.appendStart(dst, t, h.Time)
 	} else {
 		dst = append(dst, opening[t]...)
 	}
@@ -67,10 +62,20 @@ func AppendJSON(dst []byte, r Record, o *Options) []byte {
 	case Server:
 		dst = append(dst, `"direction":"server",`...)
 	}
-	if f, ok := r.(*Frame); ok && f.First > 0 && f.Last > 0 {
-		return o.appendFrame(dst, f)
-	}
 	return o.finish(dst, r)
+}
+
+// appendStart appends how a record begins, with its time.
+func (o *Options) appendStart(dst []byte, t Type, time int64) []byte {
+	sec, frac := split(time)
+	st := &o.starts[t]
+	if st.second != sec || st.json == nil {
+		st.second = sec
+		st.json = append(append(st.json[:0], opening[t]...), `"ts":"`...)
+		st.json = o.clock.append(st.json, sec)
+	}
+	dst = append(dst, st.json...)
+	return append(appendNanos(dst, frac), `Z",`...)
 }
 
 // finish writes the fields of r that are in no other record's head, and closes
