@@ -405,6 +405,18 @@ func TestForeignCaptures(t *testing.T) {
 	}
 }
 
+// A proxy that takes Upgrade away is named on both of its legs.
+func TestProxyLegs(t *testing.T) {
+	for _, name := range []string{"p01_nginx_no_upgrade.pcap", "p02_nginx_http11_no_upgrade.pcap"} {
+		r := decode(t, load(t, capturetest.Testdata(t, "ws", name)), nil)
+		for _, conn := range []string{"C1", "C2"} {
+			if f := r.of("finding", conn); len(f) != 1 || text(get(f[0], "finding", "id")) != "proxy-strips-upgrade" {
+				t.Errorf("%s %s: %v", name, conn, f)
+			}
+		}
+	}
+}
+
 // What a capture lacks, or what it was taken with, is said of the session.
 func TestCaptureFindings(t *testing.T) {
 	for path, want := range map[string]string{

@@ -45,6 +45,8 @@ func (c *checker) failed() {
 	case r.Status == 504, r.Status == 522, r.Status == 524:
 		c.status(finding.Proxy504, "%s", c.server())
 	case explained:
+	case r.Status == 400 && c.Request != nil && c.byProxy() && c.backendMisses():
+		c.status(finding.ProxyStripsUpgrade, "%s; the request asks for an upgrade, and the answer reads as if it had not arrived", c.server())
 	case r.Status == 400:
 		c.status(finding.HTTP400, "%s", c.server())
 	default:
@@ -119,6 +121,22 @@ func (c *checker) byProxy() bool {
 	}
 	for _, p := range proxies {
 		if contains(h.Get("server"), p) || c.says(p) {
+			return true
+		}
+	}
+	return false
+}
+
+// backendMisses reports whether an answer is what servers say to a request that
+// does not ask for WebSocket as it should. Where this one does, a proxy between
+// the two has taken fields away.
+func (c *checker) backendMisses() bool {
+	if c.Response.Header.Get("sec-websocket-version") != nil {
+		return true
+	}
+	for _, text := range []string{"did not receive a valid http request", "upgrade", "invalid connection header", "missing connection header",
+		"not a websocket", "websocket handshake", "websocket protocol"} {
+		if c.says(text) {
 			return true
 		}
 	}
