@@ -22,7 +22,7 @@ bench:
 pgo:
 	$(GO) test -run '^$$' -bench Decode -benchtime 60x -cpuprofile cmd/framescope/default.pgo -o /dev/null ./cmd/framescope
 
-# FUZZTIME for each fuzz target in turn.
+# FUZZTIME for each fuzz target in turn: a time, or a count such as 10000x.
 FUZZTIME ?= 30s
 fuzz:
 	@for p in $$($(GO) list ./...); do \
