@@ -216,29 +216,35 @@ func (e *rows) gap(dst []byte, f *record.Finding, ev record.Evidence) []byte {
 // packet is the line of a packet.
 func (e *rows) packet(dst []byte, p *record.Packet) []byte {
 	begin := len(dst)
-	dst = right(spaces(dst, indent), p.First, 8)
+	dst = right(dst, p.First, 8)
 	dst = appendClock(append(dst, "  "...), p.Time, 6)
-	dst = right(dst, p.Length, 8)
+	dst = right(dst, p.Length, 7)
 	var text []byte
-	add := func(part string) {
+	add := func(part string, cells int) {
 		if part != "" {
+			n := len(text)
 			text = append(append(text, "  "...), part...)
+			if used := len(text) - n - 2; used < cells {
+				text = spaces(text, cells-used)
+			}
 		}
 	}
 	if p.Problem != "" {
-		add("! " + p.Problem)
+		add("! "+p.Problem, 0)
 	}
-	add(p.Protocol)
-	add(p.Flags)
 	if p.Source.IsValid() || p.Destination.IsValid() {
 		c := record.Conn{Source: p.Source, Destination: p.Destination}
-		add(c.Peers())
+		add(c.Peers(), 32)
 	}
+	if p.Flags == "" { // those of TCP say that it is TCP
+		add(p.Protocol, 0)
+	}
+	add(p.Flags, 0)
 	if p.Payload > 0 {
-		add(string(appendCount(nil, p.Payload, "byte", "bytes")) + " of payload")
+		add("+"+strconv.FormatInt(p.Payload, 10), 0)
 	}
 	if p.Captured < p.Length {
-		add("! " + string(appendCount(nil, p.Captured, "byte", "bytes")) + " captured")
+		add("! "+string(appendCount(nil, p.Captured, "byte", "bytes"))+" captured", 0)
 	}
 	dst, _ = fit(dst, text, e.o.Width-(len(dst)-begin), false)
 	return append(bytes.TrimRight(dst, " "), '\n')

@@ -1,6 +1,7 @@
 package output
 
 import (
+	"cmp"
 	"slices"
 	"strconv"
 	"strings"
@@ -159,8 +160,10 @@ func (g *group) has(id finding.ID) bool {
 	return slices.ContainsFunc(g.findings, func(f found) bool { return f.id == id })
 }
 
-// findingsOf writes the findings of a group, the worst first.
+// findingsOf writes the findings of a group, the worst first, causes before
+// effects.
 func (t *table) findingsOf(g *group) (out []byte) {
+	slices.SortStableFunc(g.findings, func(a, b found) int { return cmp.Compare(a.packet, b.packet) })
 	for severity := int(finding.Error); severity >= 0; severity-- {
 		for _, f := range g.findings {
 			if f.id.Severity() == finding.Severity(severity) {

@@ -53,6 +53,7 @@ type ending struct {
 
 type found struct {
 	id       finding.ID
+	packet   int64 // that the first one was found at
 	count    int64 // evidence in all
 	evidence []string
 }

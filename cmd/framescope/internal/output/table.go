@@ -98,7 +98,7 @@ func (t *table) write(it Item) {
 			t.advance()
 		}
 	case kind == tagFinding:
-		t.finding(&t.loose, &p)
+		t.finding(&t.loose, &p, packet)
 	}
 	if t.held > t.o.MaxHeld {
 		t.relieve()
@@ -177,7 +177,7 @@ func (t *table) take(g *group, kind tag, p *parts, packet int64, selected bool) 
 	case tagFinding:
 		// What the capture lacks is no reason to show a connection that is not
 		// shown for anything else.
-		info := t.finding(g, p).Info()
+		info := t.finding(g, p, packet).Info()
 		if t.asked || info.Severity > finding.Note && info.Layer != finding.LayerCapture {
 			t.show(g)
 		}
@@ -226,7 +226,7 @@ func (t *table) holdRow(g *group, packet int64, text []byte) {
 func (t *table) streaming(g *group) bool { return g == t.first && t.last == g.id && g.buf.empty() }
 
 // finding reads a finding into a group.
-func (t *table) finding(g *group, p *parts) finding.ID {
+func (t *table) finding(g *group, p *parts, packet int64) finding.ID {
 	id, count := finding.ID(p.int()), p.int()
 	i := slices.IndexFunc(g.findings, func(f found) bool { return f.id == id })
 	if i < 0 {
@@ -235,7 +235,7 @@ func (t *table) finding(g *group, p *parts) finding.ID {
 			return id
 		}
 		i = len(g.findings)
-		g.findings = append(g.findings, found{id: id})
+		g.findings = append(g.findings, found{id: id, packet: packet})
 		t.grow(g, 64)
 	}
 	f := &g.findings[i]
