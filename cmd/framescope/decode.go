@@ -33,7 +33,7 @@ type decodeFlags struct {
 }
 
 func newDecode(std stdio) *cobra.Command {
-	f := decodeFlags{maxMemory: 256 << 20, maxMessage: 16 << 20, maxInflate: 256 << 20, maxStream: 4 << 20}
+	f := decodeFlags{maxMemory: 384 << 20, maxMessage: 16 << 20, maxInflate: 256 << 20, maxStream: 16 << 20}
 	c := &cobra.Command{
 		Use:   "decode FILE...",
 		Short: "Show the WebSocket sessions in captures",
@@ -93,7 +93,7 @@ func (f *decodeFlags) register(fl *pflag.FlagSet) {
 	fl.StringVar(&f.overlap, "overlap", "first", "which of overlapping segments that differ counts: first or last")
 	fl.Var(&f.maxMemory, "max-memory", "memory for connections and what they hold")
 	fl.Var(&f.maxStream, "max-stream", "out-of-order data of one direction that is kept")
-	fl.Var(&f.maxMessage, "max-message", "how much of one message is kept; at most 1/32 of --max-memory")
+	fl.Var(&f.maxMessage, "max-message", "how much of one message is kept; at most 1/48 of --max-memory")
 	fl.Var(&f.maxInflate, "max-inflate", "how far one message may inflate")
 	fl.BoolVarP(&f.quiet, "quiet", "q", false, "no progress line")
 }

@@ -10,7 +10,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strconv"
-	"syscall"
 	"testing"
 	"time"
 
@@ -50,16 +49,39 @@ func process(t *testing.T, exe string, args ...string) processed {
 	}
 	hang := time.AfterFunc(2*time.Minute, func() { cmd.Process.Kill() })
 	defer hang.Stop()
+	// Not the ru_maxrss of wait4: that begins with the memory of this process.
+	peak, done := make(chan int64), make(chan struct{})
+	go func() {
+		var high int64
+		for {
+			high = max(high, highWater(cmd.Process.Pid))
+			select {
+			case <-done:
+				peak <- high
+				return
+			case <-time.After(time.Millisecond):
+			}
+		}
+	}()
 	err := cmd.Wait()
+	close(done)
+	high := <-peak
 	if cmd.ProcessState.ExitCode() < 0 {
 		t.Fatalf("%v: %v: %s", args, err, errs.b)
 	}
-	ru := cmd.ProcessState.SysUsage().(*syscall.Rusage)
-	return processed{out.b, errs.b, out.lines, cmd.ProcessState.ExitCode(), ru.Maxrss << 10}
+	return processed{out.b, errs.b, out.lines, cmd.ProcessState.ExitCode(), high}
 }
 
-// A tail keeps the end of what is written. What this process held would count
-// as the memory of the next one it starts.
+// highWater is the most memory that a process has had in use so far, in bytes.
+func highWater(pid int) int64 {
+	status, _ := os.ReadFile(filepath.Join("/proc", strconv.Itoa(pid), "status"))
+	_, after, _ := bytes.Cut(status, []byte("VmHWM:"))
+	line, _, _ := bytes.Cut(after, []byte(" kB"))
+	kb, _ := strconv.ParseInt(string(bytes.TrimSpace(line)), 10, 64)
+	return kb << 10
+}
+
+// A tail keeps the end of what is written.
 type tail struct {
 	b     []byte
 	lines int

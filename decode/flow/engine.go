@@ -105,14 +105,14 @@ type Config struct {
 	// the first.
 	KeepLast bool
 
-	// MaxMemory bounds the memory of the process in bytes (256 MiB), 16 MiB of
-	// which are for the program itself; at least 32 MiB make sense.
+	// MaxMemory bounds the memory of the process in bytes (384 MiB), 22 MiB of
+	// which are for the program itself; at least 64 MiB make sense.
 	MaxMemory int64
 	// MaxMessage is how many bytes of a message are kept (16 MiB), MaxInflate
 	// how many one may inflate to (256 MiB).
 	MaxMessage, MaxInflate int64
 	// MaxStream is how many bytes of one direction of a connection are kept
-	// while earlier ones are missing (4 MiB).
+	// while earlier ones are missing (16 MiB).
 	MaxStream int
 
 	// Join allows Output to get many records in one Item, whose Conn and Type
@@ -238,10 +238,10 @@ const (
 // New returns an engine for one capture.
 func New(cfg Config) *Engine {
 	cfg.FirstConn = cmp.Or(cfg.FirstConn, 1)
-	cfg.MaxMemory = cmp.Or(cfg.MaxMemory, 256<<20)
+	cfg.MaxMemory = cmp.Or(cfg.MaxMemory, 384<<20)
 	cfg.MaxMessage = cmp.Or(cfg.MaxMessage, 16<<20)
 	cfg.MaxInflate = cmp.Or(cfg.MaxInflate, 256<<20)
-	cfg.MaxStream = cmp.Or(cfg.MaxStream, 4<<20)
+	cfg.MaxStream = cmp.Or(cfg.MaxStream, 16<<20)
 	e := &Engine{cfg: cfg, nextConn: cfg.FirstConn, skips: map[skip]*skipped{}, halt: new(halt)}
 	shared := &cfg // for the workers: apart from the Engine, as halt is
 	// A quarter for connections as such, three eighths for what they hold; the

@@ -232,3 +232,36 @@ func TestLongOutput(t *testing.T) {
 		}
 	}
 }
+
+// Four megabytes in any order are put in order again.
+func TestFarOutOfOrder(t *testing.T) {
+	for _, how := range []string{"the first one last", "backwards", "shuffled"} {
+		k := newTalk()
+		k.open(1)
+		begin := len(k.packets)
+		const messages = 70
+		for range messages {
+			for b := range slices.Chunk(k.frame(1, 2, bytes.Repeat([]byte("0123456789"), 6000)), 1400) {
+				k.send(1, 1, psh|ack, b)
+			}
+		}
+		switch data := k.packets[begin:]; how {
+		case "the first one last":
+			first := data[0]
+			copy(data, data[1:])
+			data[len(data)-1] = first
+		case "backwards":
+			slices.Reverse(data)
+		case "shuffled":
+			k.rnd.Shuffle(len(data), func(i, j int) { data[i], data[j] = data[j], data[i] })
+		}
+		k.close(1)
+		for i := range k.packets {
+			k.packets[i].Time = int64(i) * 1e4
+		}
+		r := decode(t, renumber(k.packets), nil)
+		if r.summary.Messages != messages || r.summary.Missing+r.summary.Undecoded != 0 {
+			t.Errorf("%s: %+v, want %d messages and nothing missing", how, r.summary, messages)
+		}
+	}
+}

@@ -53,7 +53,7 @@ type shard struct {
 }
 
 func newShard(cfg *Config, memory int64) *shard {
-	s := &shard{cfg: cfg, limit: memory / 3 * 2, skips: map[string]int64{}}
+	s := &shard{cfg: cfg, limit: memory / 2, skips: map[string]int64{}}
 	if !cfg.Want.Has(record.TypeFrame) && !cfg.Want.Has(record.TypeMessage) {
 		cfg.Preview, cfg.Full = 0, false
 	}
@@ -62,8 +62,8 @@ func newShard(cfg *Config, memory int64) *shard {
 		// A message that is kept whole must not push out all else.
 		MaxMessage: min(cfg.MaxMessage, s.limit/2), MaxInflate: cfg.MaxInflate,
 	}
-	s.budget.Max = memory / 3
-	s.tcp.Limits.Bytes = cfg.MaxStream
+	s.budget.Max = memory / 2
+	s.tcp.Limits.Bytes, s.tcp.Limits.Pieces = cfg.MaxStream, max(cfg.MaxStream/512, 4096)
 	s.tcp.Limits.History = copied
 	if cfg.Lasting {
 		s.tcp.Limits.History = quoted
