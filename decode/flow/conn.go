@@ -81,6 +81,7 @@ type half struct {
 	ended   bool  // the end of the stream was passed on
 	fresh   bool  // side has seen nothing yet
 	off     int64 // stream offset of the byte at work
+	tried   int64 // 1 + stream offset of what was taken for another request last
 	wait    *wait // nil until something has to wait
 	side    *websocket.Side
 }

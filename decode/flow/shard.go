@@ -249,11 +249,20 @@ func (s *shard) drain(c *conn, dir uint8) {
 	}
 }
 
+// maxIdle bounds how often layers can hand the same bytes to each other.
+const maxIdle = 8
+
 // data takes bytes of the stream in their order.
 func (s *shard) data(c *conn, dir uint8, b []byte, start bool, o decode.Origin) {
 	h := &c.half[dir]
 	h.fed = true
-	for len(b) > 0 {
+	for idle, left := 0, len(b); len(b) > 0; {
+		// What takes the bytes may change a few times before any are taken.
+		if idle++; len(b) < left {
+			idle, left = 0, len(b)
+		} else if idle > maxIdle {
+			s.ignore(c, dir)
+		}
 		switch h.mode {
 		case modeFrames:
 			if h.fresh && s.again(c, dir, b) {

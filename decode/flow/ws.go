@@ -121,9 +121,11 @@ func (s *shard) begin(c *conn, dir uint8) {
 // should be: it did not like the answer. The connection is HTTP then as before.
 func (s *shard) again(c *conn, dir uint8, b []byte) bool {
 	h, o := &c.half[dir], &c.half[1-dir]
-	if dir != c.client || !c.ws.known || http1.Sniff(b) != http1.RequestHead {
+	// Not twice for the same bytes: they may look like a request and be none.
+	if dir != c.client || !c.ws.known || h.tried == h.off+1 || http1.Sniff(b) != http1.RequestHead {
 		return false
 	}
+	h.tried = h.off + 1
 	h.mode, h.side = modeHead, nil
 	if o.fresh {
 		o.mode, o.side = modeHead, nil
