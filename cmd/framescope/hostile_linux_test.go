@@ -23,7 +23,7 @@ func buildCommand(t *testing.T) string {
 		t.Skip("the go command is not in PATH: it builds the command")
 	}
 	exe := filepath.Join(t.TempDir(), "framescope")
-	if out, err := exec.Command("go", "build", "-o", exe, ".").CombinedOutput(); err != nil {
+	if out, err := exec.Command("go", "build", "-buildvcs=false", "-o", exe, ".").CombinedOutput(); err != nil {
 		t.Fatalf("%v: %s", err, out)
 	}
 	return exe
