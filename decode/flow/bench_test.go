@@ -2,7 +2,6 @@ package flow_test
 
 import (
 	"encoding/binary"
-	"fmt"
 	"math/rand/v2"
 	"testing"
 
@@ -58,16 +57,21 @@ const (
 	fin, syn, rst, psh, ack = 1, 2, 4, 8, 16
 )
 
+// The heads of a handshake, with the key of RFC 6455 section 1.3.
+const (
+	upgrade = "GET /chat HTTP/1.1\r\nHost: h\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n" +
+		"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n"
+	switching = "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n" +
+		"Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\r\n"
+)
+
 // open opens a session.
 func (k *talk) open(n int) {
 	k.send(n, 0, syn, nil)
 	k.send(n, 1, syn|ack, nil)
 	k.send(n, 0, ack, nil)
-	key := "dGhlIHNhbXBsZSBub25jZQ=="
-	k.send(n, 0, psh|ack, fmt.Appendf(nil, "GET /chat HTTP/1.1\r\nHost: h\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"+
-		"Sec-WebSocket-Key: %s\r\nSec-WebSocket-Version: 13\r\n\r\n", key))
-	k.send(n, 1, psh|ack, fmt.Appendf(nil, "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"+
-		"Sec-WebSocket-Accept: %s\r\n\r\n", websocket.AcceptKey([]byte(key))))
+	k.send(n, 0, psh|ack, []byte(upgrade))
+	k.send(n, 1, psh|ack, []byte(switching))
 }
 
 // frame returns a frame, masked as the client does it for side 0.
@@ -115,18 +119,7 @@ func run(b testing.TB, packets []pcapfile.Packet, change func(*flow.Config)) *re
 	if change != nil {
 		change(&cfg)
 	}
-	e := flow.New(cfg)
-	for i := range packets {
-		e.Packet((*flow.Packet)(&packets[i]))
-		if i%1000 == 999 {
-			e.Flush(nil)
-		}
-	}
-	sum, err := e.Close(false)
-	if err != nil {
-		b.Fatal(err)
-	}
-	return sum
+	return feed(b, packets, cfg)
 }
 
 // BenchmarkEngine decodes sessions of short texts; an operation is a packet.

@@ -2,15 +2,15 @@
 // belong to, puts their bytes in order, decodes them and gives out records.
 //
 // One goroutine, the caller's, reads headers and finds connections. Each
-// connection belongs to a shard, a goroutine that does the rest for it and
-// encodes its records. Another goroutine hands the encoded records out in the
-// order of the packets, so that the output does not depend on how many cores
-// worked on it.
+// connection belongs to one of four shards, which does the rest for it and
+// encodes its records; workers, goroutines as there are cores to spare, run the
+// shards. The last of them to finish a job gives its records out in the order
+// of the packets, so that the output does not depend on how many cores worked
+// on it.
 package flow
 
 import (
 	"cmp"
-	"errors"
 	"math"
 	"runtime"
 	"slices"
@@ -20,110 +20,6 @@ import (
 	"framescope/decode/packet"
 	"framescope/decode/record"
 )
-
-// A Packet is one captured packet.
-type Packet struct {
-	// Data is what was captured of it. It must stay unchanged until the engine
-	// has released it (Engine.Flush).
-	Data []byte
-	// Time is when it was captured, in nanoseconds since 1970 UTC.
-	Time int64
-	// Number counts the packets of the capture, from 1.
-	Number int64
-	// Off is where the packet is in its file, in bytes.
-	Off int64
-	// Wire is its length on the wire, at least len(Data).
-	Wire uint32
-	// Link is its link type, a LINKTYPE_ number.
-	Link uint16
-	// Interface is the number of the interface that captured it.
-	Interface uint16
-}
-
-// An Encoder turns records into bytes. It is used by one goroutine.
-type Encoder interface {
-	// Encode appends r to dst and returns the result. It keeps neither.
-	Encode(dst []byte, r record.Record) []byte
-}
-
-// An Item is a record as its Encoder wrote it. Data is valid during the call of
-// Config.Output.
-type Item struct {
-	// Conn is the number of the record's connection, 0 for none.
-	Conn int64
-	Type record.Type
-	Data []byte
-}
-
-// Shards is into how many parts the connections are divided. It is fixed, so
-// that what fits into memory does not depend on the machine.
-const Shards = 4
-
-// Ahead is how many runs of packets, from one Flush to the next, are on their
-// way through an engine at most.
-const Ahead = 3
-
-// ErrMemory says that the memory in which packets were could not be read any
-// more: a mapped file became shorter.
-var ErrMemory = errors.New("packets cannot be read any more: the file changed while it was read")
-
-// A Config says what an Engine is to do. The zero values of its limits stand
-// for the defaults that are named beside them.
-type Config struct {
-	// File is the capture's name as records give it.
-	File string
-	// FirstConn is the number of the first connection, from 1; zero means 1.
-	FirstConn int64
-	// Want is the set of records to give out.
-	Want record.Set
-	// Match, if not nil, says whether a record is to be given out. It is
-	// called by several goroutines.
-	Match func(record.Record) bool
-	// Encoder makes the Encoder of a shard; Output receives what the Encoders
-	// wrote, in the order of the packets, in one goroutine. The first error it
-	// returns stops the output and is returned by Close.
-	Encoder func() Encoder
-	Output  func(*Item) error
-	// Redact replaces secrets; nil means that they are shown.
-	Redact *record.Redactor
-
-	// Preview is how many bytes of a payload frames and messages show; zero
-	// means none. Full shows messages whole, up to MaxMessage. Digest asks for
-	// the SHA-256 of messages.
-	Preview int
-	Full    bool
-	Digest  bool
-
-	// DecodeAs names TCP ports whose connections are WebSocket even where no
-	// handshake says so.
-	DecodeAs []uint16
-	// Lasting says that the bytes of all packets stay as they are, and can be
-	// read, until Close returns, as those of a mapped file: then they are
-	// referred to where they would have to be copied.
-	Lasting bool
-	// KeepLast keeps the last of overlapping bytes that disagree, instead of
-	// the first.
-	KeepLast bool
-
-	// MaxMemory bounds the memory of the process in bytes (384 MiB), 22 MiB of
-	// which are for the program itself; at least 64 MiB make sense.
-	MaxMemory int64
-	// MaxMessage is how many bytes of a message are kept (16 MiB), MaxInflate
-	// how many one may inflate to (256 MiB).
-	MaxMessage, MaxInflate int64
-	// MaxStream is how many bytes of one direction of a connection are kept
-	// while earlier ones are missing (16 MiB).
-	MaxStream int
-
-	// Join allows Output to get many records in one Item, whose Conn and Type
-	// then mean nothing.
-	Join bool
-
-	// Workers is how many goroutines decode, besides the caller's, up to
-	// Shards; zero means one for each further core. With none, as on a single
-	// core or when it is negative, Flush does all work before it returns.
-	Workers int
-}
 
 // An Engine decodes the packets of one capture. Its methods are called by one
 // goroutine.
@@ -164,53 +60,6 @@ type halt struct {
 	stop atomic.Bool // or an error
 	err  atomic.Pointer[error]
 	_    [64]byte
-}
-
-// A skip is a reason why packets could not be read. link is zero unless it is
-// the reason.
-type skip struct {
-	cause packet.Cause
-	link  uint16
-}
-
-type skipped struct{ packets, bytes int64 }
-
-// A waiter is an entry that something happens to at a time.
-type waiter struct {
-	index int32
-	gen   uint32
-	at    int64
-}
-
-// A queue holds waiters in the order in which they came.
-type queue struct {
-	w    []waiter
-	head int
-}
-
-func (q *queue) push(e *entry, at int64) { q.w = append(q.w, waiter{e.index, e.gen, at}) }
-
-// first returns when the first waiter's time has come.
-func (q *queue) first() int64 {
-	if q.head == len(q.w) {
-		return math.MaxInt64
-	}
-	return q.w[q.head].at
-}
-
-// pop returns the first waiter whose time has come.
-func (q *queue) pop(now int64) (w waiter, ok bool) {
-	if q.head == len(q.w) || q.w[q.head].at > now {
-		return w, false
-	}
-	w = q.w[q.head]
-	if q.head++; q.head == len(q.w) {
-		q.w, q.head = q.w[:0], 0
-	} else if q.head >= 1024 && q.head*2 > len(q.w) {
-		q.w = q.w[:copy(q.w, q.w[q.head:])]
-		q.head = 0
-	}
-	return w, true
 }
 
 const (
@@ -299,21 +148,6 @@ func (e *Engine) Packet(p *Packet) {
 	}
 }
 
-// skip counts a packet that could not be read.
-func (e *Engine) skip(cause packet.Cause, p *Packet) {
-	k := skip{cause: cause}
-	if cause == packet.UnknownLink || cause == packet.UnreadableLink {
-		k.link = p.Link
-	}
-	c := e.skips[k]
-	if c == nil {
-		c = new(skipped)
-		e.skips[k] = c
-	}
-	c.packets++
-	c.bytes += int64(p.Wire)
-}
-
 // TCP flags as packet.Packet.Flags has them.
 const (
 	flagFIN = 1 << iota
@@ -393,13 +227,6 @@ func (e *Engine) segment(p *Packet, pk *packet.Packet) {
 	}
 }
 
-// resets reports whether a RST counts: one that is nowhere near what its side
-// has sent is dropped by its receiver (RFC 9293 section 3.5.3).
-func (en *entry) resets(seq uint32, dir uint8) bool {
-	diff := int32(seq - en.next[dir])
-	return en.seen>>dir&1 == 0 || diff >= -window && diff <= window
-}
-
 // newConn makes the connection that p is the first packet of.
 func (e *Engine) newConn(p *Packet, pk *packet.Packet, dir uint8) *conn {
 	c := &conn{id: e.nextConn, start: p.Time, client: dir}
@@ -428,106 +255,6 @@ func (e *Engine) newConn(p *Packet, pk *packet.Packet, dir uint8) *conn {
 		c.decodeAs = c.decodeAs || port == pk.SrcPort || port == pk.DstPort
 	}
 	return c
-}
-
-// owns reports whether a segment belongs to the connection of en rather than
-// to a new one with the same addresses and ports.
-func (en *entry) owns(pk *packet.Packet, dir uint8) bool {
-	d, o := uint8(1)<<dir, uint8(2)>>dir
-	if pk.Flags&flagSYN != 0 && pk.Flags&flagRST == 0 {
-		switch {
-		case en.synced&d != 0 && en.isn[dir] == pk.Seq:
-			return true // sent again
-		case pk.Flags&flagACK != 0 && en.synced&o != 0:
-			// An answer to the SYN that is known, even if it is another one.
-			// It may acknowledge data that came with the SYN (RFC 7413).
-			first := en.isn[1-dir] + 1
-			return pk.Ack-first <= en.next[1-dir]-first && en.state != stateDead
-		case en.synced&d != 0, en.state != stateOpen:
-			return false
-		case en.seen&d != 0:
-			// A SYN that the capture put behind its data.
-			return uint32(en.next[dir]-pk.Seq) < near
-		default:
-			return pk.Flags&flagACK != 0 || en.synced&o != 0 || en.seen&o == 0
-		}
-	}
-	if en.state == stateDead && pk.Wire > 0 && pk.Flags&flagRST == 0 {
-		// Bytes that the old connection did not have: another one, whose SYN was
-		// not captured, or its peers did not believe the RST.
-		end := int32(pk.Seq + uint32(pk.Wire) - en.next[dir])
-		return en.seen&d != 0 && end <= 0 && end > -near
-	}
-	return true
-}
-
-// note remembers what a segment tells of its connection.
-func (en *entry) note(pk *packet.Packet, dir uint8, now int64) {
-	en.recent = true
-	en.last = now
-	d := uint8(1) << dir
-	end := pk.Seq + uint32(pk.Wire)
-	if pk.Flags&(flagSYN|flagFIN|flagRST) != 0 {
-		if pk.Flags&flagRST != 0 {
-			return // its sequence number need not mean anything
-		}
-		if pk.Flags&flagSYN != 0 {
-			end++
-			if en.synced&d == 0 {
-				en.synced |= d
-				en.isn[dir] = pk.Seq
-			}
-		}
-		if pk.Flags&flagFIN != 0 {
-			end++
-			en.fins |= d
-		}
-	}
-	if en.seen&d == 0 || int32(end-en.next[dir]) > 0 {
-		en.seen |= d
-		en.next[dir] = end
-	}
-}
-
-// expire ends the connections whose time has come.
-func (e *Engine) expire() {
-	for {
-		w, ok := e.closing.pop(e.now)
-		if !ok {
-			break
-		}
-		en := e.table.at(w.index)
-		if en.gen != w.gen || !en.used || en.conn == nil {
-			continue
-		}
-		if en.last+linger > e.now {
-			e.closing.push(en, en.last+linger)
-			continue
-		}
-		e.end(en, endClosed, 0, e.now)
-		e.dead.push(en, e.now+deadTime)
-	}
-	for {
-		w, ok := e.dead.pop(e.now)
-		if !ok {
-			break
-		}
-		if en := e.table.at(w.index); en.gen == w.gen && en.used && en.conn == nil {
-			e.table.remove(en)
-		}
-	}
-	e.wake = min(e.closing.first(), e.dead.first())
-}
-
-// end tells the shard that a connection is over.
-func (e *Engine) end(en *entry, why ending, num, now int64) {
-	if num == 0 {
-		num = e.job.last
-	}
-	it := e.job.add(e.worker(en.conn), num, now)
-	it.c, it.kind, it.flags = en.conn, itemEnd, uint8(why)
-	en.conn = nil
-	en.state = stateDead
 }
 
 // Flush hands the packets taken in so far to the shards. When all of them are
@@ -592,63 +319,4 @@ func (e *Engine) Err() error {
 func (e *Engine) fail(err error) {
 	e.halt.err.CompareAndSwap(nil, &err)
 	e.halt.stop.Store(true)
-}
-
-// summarize adds up what the engine and its shards counted.
-func (e *Engine) summarize(truncated bool) {
-	s := &e.sum
-	s.File = e.cfg.File
-	s.Time = s.First
-	s.Last = e.now
-	s.Truncated = truncated
-	for _, sh := range e.shards {
-		t := &sh.sum
-		s.Sessions += t.Sessions
-		s.Failed += t.Failed
-		s.Frames += t.Frames
-		s.Messages += t.Messages
-		s.Missing += t.Missing
-		s.Undecoded += t.Undecoded
-		s.Evicted += t.Evicted
-		s.Errors += t.Errors
-		s.Warnings += t.Warnings
-		s.Notes += t.Notes
-	}
-	if n := e.parser.Unfinished(); n > 0 {
-		s.Skipped = append(s.Skipped, record.Skip{Cause: packet.UnfinishedFragment.String(), Packets: n})
-	}
-	for k, c := range e.skips {
-		name := k.cause.String()
-		if k.link != 0 {
-			name += ": " + packet.LinkName(k.link)
-		}
-		s.Skipped = append(s.Skipped, record.Skip{Cause: name, Packets: c.packets, Bytes: c.bytes})
-	}
-	undecoded := map[string]int64{}
-	for _, sh := range e.shards {
-		for cause, n := range sh.skips {
-			undecoded[cause] += n
-		}
-	}
-	for cause, n := range undecoded {
-		s.Skipped = append(s.Skipped, record.Skip{Cause: cause, Bytes: n})
-	}
-	slices.SortFunc(s.Skipped, func(a, b record.Skip) int {
-		return cmp.Or(cmp.Compare(b.Packets, a.Packets), cmp.Compare(b.Bytes, a.Bytes), cmp.Compare(a.Cause, b.Cause))
-	})
-	s.Skipped = s.Skipped[:min(len(s.Skipped), maxSkips)]
-}
-
-// give gives out a record that belongs to no shard.
-func (e *Engine) give(r record.Record) {
-	if !e.cfg.Want.Has(r.Type()) || e.cfg.Output == nil || e.Err() != nil {
-		return
-	}
-	if e.cfg.Match != nil && !e.cfg.Match(r) {
-		return
-	}
-	data := e.cfg.Encoder().Encode(nil, r)
-	if err := e.cfg.Output(&Item{Type: r.Type(), Data: data}); err != nil {
-		e.fail(err)
-	}
 }

@@ -3,7 +3,6 @@ package flow
 import (
 	"bytes"
 	"strings"
-	"unicode/utf8"
 
 	"framescope/decode/http1"
 	"framescope/decode/record"
@@ -105,23 +104,10 @@ func (s *shard) heads(x *exchange) (q record.Request, r record.Response) {
 		if _, err := http1.ParseResponse(x.answer, &resp); err == nil {
 			r.Status, r.Reason, r.Version = resp.Status, string(resp.Reason), string(resp.Version)
 			r.Headers = s.pairs(resp.Header)
-			r.Body = string(bytes.TrimSpace(whole(x.body)))
+			r.Body = string(bytes.TrimSpace(websocket.WholeRunes(x.body)))
 		}
 	}
 	return q, r
-}
-
-// whole returns p without the part of a character that it may end with.
-func whole(p []byte) []byte {
-	for i := 1; i < utf8.UTFMax && i <= len(p); i++ {
-		if c := p[len(p)-i:]; utf8.RuneStart(c[0]) {
-			if !utf8.FullRune(c) {
-				return p[:len(p)-i]
-			}
-			break
-		}
-	}
-	return p
 }
 
 func (s *shard) pairs(h http1.Header) []record.Pair {

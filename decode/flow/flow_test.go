@@ -44,6 +44,13 @@ func decode(t testing.TB, packets []pcapfile.Packet, change func(*flow.Config)) 
 	if change != nil {
 		change(&cfg)
 	}
+	res.summary = *feed(t, packets, cfg)
+	return &res
+}
+
+// feed runs packets through an engine, in jobs of a thousand.
+func feed(t testing.TB, packets []pcapfile.Packet, cfg flow.Config) *record.Summary {
+	t.Helper()
 	e := flow.New(cfg)
 	for i := range packets {
 		e.Packet((*flow.Packet)(&packets[i]))
@@ -55,8 +62,7 @@ func decode(t testing.TB, packets []pcapfile.Packet, change func(*flow.Config)) 
 	if err != nil {
 		t.Fatal(err)
 	}
-	res.summary = *sum
-	return &res
+	return sum
 }
 
 // load reads a capture; a file that is cut gives what precedes the cut.

@@ -71,13 +71,10 @@ func TestAfterReset(t *testing.T) {
 
 // With TCP Fast Open the request comes in the SYN (RFC 7413).
 func TestFastOpen(t *testing.T) {
-	plain := newTalk()
-	plain.open(1)
-	request := plain.packets[3].Data[54:]
 	k := newTalk()
-	k.send(1, 0, syn, request)
+	k.send(1, 0, syn, []byte(upgrade))
 	k.send(1, 1, syn|ack, nil)
-	k.send(1, 1, psh|ack, plain.packets[4].Data[54:])
+	k.send(1, 1, psh|ack, []byte(switching))
 	k.message(1, 20)
 	k.close(1)
 	r := decode(t, k.packets, nil)
@@ -107,18 +104,15 @@ func TestUnfinishedFragments(t *testing.T) {
 // decoded.
 func TestLongHead(t *testing.T) {
 	k := newTalk()
-	plain := newTalk()
-	plain.open(1)
-	request := plain.packets[3].Data[54:]
 	k.send(1, 0, syn, nil)
 	k.send(1, 1, syn|ack, nil)
 	k.send(1, 0, ack, nil)
-	k.send(1, 0, ack, request[:len(request)-2])
+	k.send(1, 0, ack, []byte(upgrade[:len(upgrade)-2]))
 	for range 120 {
 		k.send(1, 0, ack, append(append([]byte("X-Filler: "), bytes.Repeat([]byte("f"), 1200)...), "\r\n"...))
 	}
 	k.send(1, 0, psh|ack, []byte("\r\n"))
-	k.send(1, 1, psh|ack, plain.packets[4].Data[54:])
+	k.send(1, 1, psh|ack, []byte(switching))
 	for range 10 {
 		k.message(1, 300)
 	}
@@ -135,14 +129,11 @@ func TestLongHead(t *testing.T) {
 // only.
 func TestPipelinedUpgrades(t *testing.T) {
 	k := newTalk()
-	plain := newTalk()
-	plain.open(1)
-	request := plain.packets[3].Data[54:]
 	k.send(1, 0, syn, nil)
 	k.send(1, 1, syn|ack, nil)
 	const requests = 20000
 	for range requests {
-		k.send(1, 0, ack, request)
+		k.send(1, 0, ack, []byte(upgrade))
 	}
 	for range requests {
 		k.send(1, 1, ack, []byte("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"))

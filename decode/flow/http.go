@@ -12,8 +12,6 @@ import (
 	"framescope/decode/stream"
 )
 
-var kindTLS = http1.TLS.String() // as conn.proto
-
 const (
 	maxHead  = 128 << 10 // bytes of a head
 	maxQueue = 64        // requests that wait for an answer
@@ -191,7 +189,7 @@ func (s *shard) response(c *conn, dir uint8, raw []byte, off int64, first, last 
 		x = q.queue[0]
 	}
 	status := s.resp.Status
-	if x == nil && c.proto == kindTLS && dir != c.client {
+	if x == nil && c.proto == http1.TLS.String() && dir != c.client {
 		s.report(c, record.Server, finding.TLSToPlainPort, first, off, "the answer to a TLS ClientHello is "+strconv.Itoa(status)+" "+string(s.resp.Reason))
 	}
 	if status < 200 && status != 101 {

@@ -1,9 +1,10 @@
 package flow
 
 import (
-	"framescope/decode"
 	"strconv"
 	"time"
+
+	"framescope/decode"
 
 	"framescope/decode/finding"
 	"framescope/decode/http1"

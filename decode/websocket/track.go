@@ -209,14 +209,7 @@ func asText(p []byte, more, known bool) ([]byte, bool) {
 		return p, true
 	}
 	if more {
-		for i := 1; i < utf8.UTFMax && i <= len(p); i++ {
-			if c := p[len(p)-i]; utf8.RuneStart(c) {
-				if !utf8.FullRune(p[len(p)-i:]) {
-					p = p[:len(p)-i]
-				}
-				break
-			}
-		}
+		p = WholeRunes(p)
 	}
 	return p, known || utf8.Valid(p)
 }

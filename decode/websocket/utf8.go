@@ -3,6 +3,7 @@ package websocket
 import (
 	"encoding/binary"
 	"math/bits"
+	"unicode/utf8"
 )
 
 // A UTF8 checks that text is UTF-8 while it arrives in pieces (RFC 6455 section
@@ -117,6 +118,19 @@ func (u *UTF8) check(p []byte, key uint64) int {
 	}
 	u.state = uint8(state&63) - utf8Between
 	return -1
+}
+
+// WholeRunes returns p without the part of a character that it may end with.
+func WholeRunes(p []byte) []byte {
+	for i := 1; i < utf8.UTFMax && i <= len(p); i++ {
+		if c := p[len(p)-i:]; utf8.RuneStart(c[0]) {
+			if !utf8.FullRune(c) {
+				return p[:len(p)-i]
+			}
+			break
+		}
+	}
+	return p
 }
 
 // highBits has the bit of each byte of a word that ASCII leaves zero.
