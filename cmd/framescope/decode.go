@@ -384,6 +384,9 @@ func (d *decoding) file(name string) error {
 		damage = nil
 	}
 	stopped := errors.Is(damage, context.Canceled)
+	for _, i := range r.Interfaces() {
+		e.Dropped(max(i.Dropped, 0) + max(i.SystemDropped, 0))
+	}
 	sum, err := e.Close(damage != nil && !stopped)
 	d.cfg.FirstConn += sum.Connections
 	if r.Mapped() {

@@ -45,8 +45,10 @@ type Engine struct {
 
 	nextConn int64
 	now      int64 // capture clock: the highest time seen
+	last     int64 // number of the last packet
 	closing  queue
 	dead     queue
+	young    queue // directions without SYN: see itemSettle
 	wake     int64 // when the first of them has to be looked at
 
 	sum   record.Summary
@@ -127,8 +129,12 @@ func New(cfg Config) *Engine {
 func (e *Engine) Packet(p *Packet) {
 	e.sum.Packets++
 	e.sum.Bytes += int64(p.Wire)
+	e.last = p.Number
 	if p.Time > e.now {
 		e.now = p.Time
+	}
+	if p.Time > e.sum.Last {
+		e.sum.Last = p.Time
 	}
 	if p.Time > 0 && (e.sum.First == 0 || p.Time < e.sum.First) {
 		e.sum.First = p.Time
@@ -147,6 +153,22 @@ func (e *Engine) Packet(p *Packet) {
 		e.expire()
 	}
 }
+
+// Tick says what time it is where packets are captured live, in nanoseconds
+// since 1970 UTC: all that were captured before it have been taken in. What
+// waits for a time to pass does not have to wait for the next packet then.
+func (e *Engine) Tick(now int64) {
+	if now <= e.now || e.sum.Packets == 0 {
+		return
+	}
+	e.now = now
+	if e.now >= e.wake {
+		e.expire()
+	}
+}
+
+// Dropped adds n packets that were captured and lost before they came here.
+func (e *Engine) Dropped(n int64) { e.sum.Dropped += n }
 
 // TCP flags as packet.Packet.Flags has them.
 const (
@@ -198,6 +220,10 @@ func (e *Engine) segment(p *Packet, pk *packet.Packet) {
 		}
 		en = e.table.insert(k, h)
 		en.conn = e.newConn(p, pk, dir)
+	}
+	if en.seen>>dir&1 == 0 && pk.Flags&flagSYN == 0 && en.conn != nil {
+		e.young.push(en, e.now+earlyTime)
+		e.wake = min(e.wake, e.now+earlyTime)
 	}
 	en.note(pk, dir, p.Time)
 	flags := pk.Flags

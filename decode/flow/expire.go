@@ -69,13 +69,25 @@ func (e *Engine) expire() {
 			e.table.remove(en)
 		}
 	}
-	e.wake = min(e.closing.first(), e.dead.first())
+	for {
+		w, ok := e.young.pop(e.now)
+		if !ok {
+			break
+		}
+		en := e.table.at(w.index)
+		if en.gen != w.gen || !en.used || en.conn == nil {
+			continue
+		}
+		it := e.job.add(e.worker(en.conn), e.last, e.now)
+		it.c, it.kind = en.conn, itemSettle
+	}
+	e.wake = min(e.closing.first(), e.dead.first(), e.young.first())
 }
 
 // end tells the shard that a connection is over.
 func (e *Engine) end(en *entry, why ending, num, now int64) {
 	if num == 0 {
-		num = e.job.last
+		num = e.last
 	}
 	it := e.job.add(e.worker(en.conn), num, now)
 	it.c, it.kind, it.flags = en.conn, itemEnd, uint8(why)

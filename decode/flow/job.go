@@ -18,6 +18,7 @@ const (
 	itemCopy                    // the same; its bytes are not those of the capture
 	itemEnd                     // c is over
 	itemPacket                  // nothing but a packet record
+	itemSettle                  // no earlier segments of c are to be expected
 )
 
 // An item is one step of work for a worker. Hundreds of thousands cross from
@@ -41,7 +42,6 @@ type job struct {
 	part    [Shards]part // one for each worker
 	packets []record.Packet
 	base    int64 // number of the first packet
-	last    int64 // number of the last packet
 	oldest  int64 // packet whose bytes may be looked at again
 	items   uint32
 	release func()
@@ -93,7 +93,6 @@ func (j *job) add(worker int, num, time int64) *item {
 	it := &p.items[n]
 	it.time, it.num, it.index = time, int32(num-j.base), j.items
 	j.items++
-	j.last = num
 	return it
 }
 
@@ -223,6 +222,8 @@ func (e *Engine) items(j *job, p *part, worker int) {
 			s.end(it.c, ending(it.flags))
 		case itemPacket:
 			s.packet(&j.packets[it.seq], it.c, it.dir)
+		case itemSettle:
+			s.ripe(it.c, it.time)
 		}
 	}
 }

@@ -128,6 +128,16 @@ type early struct {
 	num int64
 }
 
+// ripe settles the directions of c whose first segments have waited enough.
+func (s *shard) ripe(c *conn, now int64) {
+	for dir := range c.half {
+		if h := &c.half[dir]; !c.over && !h.settled && h.wait != nil && len(h.wait.early) > 0 && now-h.wait.early[0].time >= earlyTime {
+			s.settle(c, uint8(dir))
+			s.weigh(c)
+		}
+	}
+}
+
 // settle takes the segments that came before it was known where their direction
 // begins.
 func (s *shard) settle(c *conn, dir uint8) {

@@ -37,7 +37,6 @@ func (e *Engine) summarize(truncated bool) {
 	s := &e.sum
 	s.File = e.cfg.File
 	s.Time = s.First
-	s.Last = e.now
 	s.Truncated = truncated
 	for _, sh := range e.shards {
 		t := &sh.sum

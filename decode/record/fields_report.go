@@ -55,6 +55,7 @@ var summaryFields = []Field{
 	counted("missing_bytes", "Stream bytes that were sent but are not in the capture.", func(s *Summary) int64 { return s.Missing }),
 	counted("undecoded_bytes", "Stream bytes of WebSocket sessions that could not be put into frames.", func(s *Summary) int64 { return s.Undecoded }),
 	counted("evicted", "Connections that were forgotten for want of memory.", func(s *Summary) int64 { return s.Evicted }),
+	counted("dropped_packets", "Packets that were lost while they were captured, as far as the capture says.", func(s *Summary) int64 { return s.Dropped }),
 	num(KindBool, "summary.truncated", "Whether the file ends in the middle of a packet or cannot be read to its end.", func(r Record, _ int) (int64, bool) {
 		return flag(r.(*Summary).Truncated)
 	}),

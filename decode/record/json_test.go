@@ -56,7 +56,7 @@ func TestAppendJSON(t *testing.T) {
 			`"fix":"Value: base64(SHA-1(key + \"258EAFA5-E914-47DA-95CA-C5AB0DC85B11\")); take caches out of the path, let proxies tunnel.","rfc":"RFC 6455 section 4.2.2",` +
 			`"evidence":[{"packet":6,"offset":97,"text":"expected s3pPLMBiTxaQ9kYGzzhZRbK+xOo=, found AAAA"},{"text":"no cache header"}]}}`,
 		`{"schema":"1.0","type":"summary","file":"x.pcap","summary":{"packets":118,"bytes":96000,"connections":2,"ws_sessions":1,"ws_failed":1,"ws_frames":120,"ws_messages":60,` +
-			`"missing_bytes":1448,"undecoded_bytes":12,"evicted":1,"truncated":true,"first":"2026-11-20T16:04:11.000000000Z","last":"2026-11-20T16:04:14.900000000Z",` +
+			`"missing_bytes":1448,"undecoded_bytes":12,"evicted":1,"dropped_packets":0,"truncated":true,"first":"2026-11-20T16:04:11.000000000Z","last":"2026-11-20T16:04:14.900000000Z",` +
 			`"findings":{"error":1,"warning":2,"note":3},"skipped":[{"cause":"link type 147 cannot be read","packets":12,"bytes":900},{"cause":"cut short","packets":1}]}}`,
 	}
 	var o record.Options
@@ -93,7 +93,7 @@ func TestAppendJSONOfZeroRecords(t *testing.T) {
 		{&record.Packet{}, `"packet":{"bytes":0,"payload_bytes":0}`},
 		{&record.Finding{}, `"finding":{"severity":"note","evidence":[]}`},
 		{&record.Finding{Evidence: []record.Evidence{{Off: -1}}}, `"finding":{"severity":"note","evidence":[{}]}`},
-		{&record.Summary{}, `"summary":{"packets":0,"bytes":0,"connections":0,"ws_sessions":0,"ws_failed":0,"ws_frames":0,"ws_messages":0,"missing_bytes":0,"undecoded_bytes":0,"evicted":0,"truncated":false,` +
+		{&record.Summary{}, `"summary":{"packets":0,"bytes":0,"connections":0,"ws_sessions":0,"ws_failed":0,"ws_frames":0,"ws_messages":0,"missing_bytes":0,"undecoded_bytes":0,"evicted":0,"dropped_packets":0,"truncated":false,` +
 			`"findings":{"error":0,"warning":0,"note":0},"skipped":[]}`},
 	} {
 		want := `{"schema":"1.0","type":"` + tt.r.Type().String() + `"`

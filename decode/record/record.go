@@ -430,6 +430,7 @@ type Summary struct {
 	Frames, Messages        int64
 	Missing, Undecoded      int64
 	Evicted                 int64 // connections forgotten for want of memory
+	Dropped                 int64 // packets that the capture lost, as it says itself
 	Truncated               bool
 	First, Last             int64 // time of the first and the last packet
 	Errors, Warnings, Notes int64

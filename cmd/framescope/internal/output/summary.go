@@ -66,9 +66,9 @@ func (s *others) counts() (out []byte) {
 func (t *table) summary(p *parts) {
 	t.close()
 	file := string(p.text())
-	var packets, size, connections, sessions, failed, frames, messages, missing, undecoded, evicted, truncated, start, end, errors, warnings, notes int64
+	var packets, size, connections, sessions, failed, frames, messages, missing, undecoded, evicted, dropped, truncated, start, end, errors, warnings, notes int64
 	for _, n := range []*int64{
-		&packets, &size, &connections, &sessions, &failed, &frames, &messages, &missing, &undecoded, &evicted, &truncated,
+		&packets, &size, &connections, &sessions, &failed, &frames, &messages, &missing, &undecoded, &evicted, &dropped, &truncated,
 		&start, &end, &errors, &warnings, &notes,
 	} {
 		*n = p.int()
@@ -114,7 +114,7 @@ func (t *table) summary(p *parts) {
 	if packets > 0 {
 		l.text("from " + time.Unix(0, start).UTC().Format("2006-01-02 15:04:05") + " UTC")
 	}
-	clean := missing == 0 && undecoded == 0 && evicted == 0 && truncated == 0 && skipped == 0
+	clean := missing == 0 && undecoded == 0 && evicted == 0 && dropped == 0 && truncated == 0 && skipped == 0
 	if clean {
 		l.text("nothing undecoded")
 	}
@@ -129,6 +129,9 @@ func (t *table) summary(p *parts) {
 	}
 	if undecoded > 0 {
 		say(yellow, append(appendCount(nil, undecoded, "byte", "bytes"), " of WebSocket data not decoded"...))
+	}
+	if dropped > 0 {
+		say(yellow, append(appendCount(nil, dropped, "packet", "packets"), " dropped while capturing: these are missing here"...))
 	}
 	if evicted > 0 {
 		say(yellow, append(appendCount(nil, evicted, "connection", "connections"), " forgotten for want of memory"...))
