@@ -4,6 +4,9 @@ import (
 	"bytes"
 	"fmt"
 	"io"
+	"os"
+	"path/filepath"
+	"time"
 
 	"framescope/capture/pcapfile"
 )
@@ -33,4 +36,36 @@ func ExampleReader() {
 	// Output:
 	// packet 1: one
 	// x.pcap: packet 2: offset 43: record: file ends inside it, 18 of 19 bytes are there
+}
+
+func ExampleRecorder() {
+	dir, err := os.MkdirTemp("", "capture")
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer os.RemoveAll(dir)
+	now := time.Date(2026, 11, 20, 16, 30, 0, 0, time.UTC)
+	r, err := pcapfile.Create(filepath.Join(dir, "x.pcapng"), now, &pcapfile.RecorderConfig{RotateEvery: time.Hour, Keep: 24})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer r.Close()
+	eth0, err := r.AddInterface(&pcapfile.Interface{Name: "eth0", Link: 1, SnapLen: 262144})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	// for each batch of packets, and when there are none for a while
+	batch := []pcapfile.Packet{{Data: make([]byte, 60), Wire: 60, Time: now.UnixNano(), Interface: eth0}}
+	if err := r.Packets(batch); err != nil {
+		fmt.Println(err)
+	}
+	if err := r.FlushDue(now.Add(time.Second)); err != nil {
+		fmt.Println(err)
+	}
+	_, packets, bytes := r.Written()
+	fmt.Println(filepath.Base(r.Name()), packets, bytes)
+	// Output: x_00001_20261120163000.pcapng 1 168
 }

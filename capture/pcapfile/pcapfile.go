@@ -1,5 +1,5 @@
-// Package pcapfile reads captures: pcap and pcapng files, plain or gzip, from
-// disk or from a pipe.
+// Package pcapfile reads captures, pcap and pcapng files, plain or gzip, from
+// disk or from a pipe; and writes pcapng files.
 //
 // A [Reader] recognises the format by content and fills a [Batch] with
 // packets. Where the file can be mapped into memory packets are never copied;
@@ -10,6 +10,9 @@
 // A capture is hostile input. Whatever its bytes are, a Reader hands out the
 // packets before the damage, then one [*Error]; it never looks for packets
 // behind it.
+//
+// A [Writer] writes packets to an io.Writer. A [Recorder] writes what is
+// captured live: to a file or several in turn, which are readable at any time.
 package pcapfile
 
 import (

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"framescope/capture/pcapfile"
+	"framescope/capture/pcapfilter"
 )
 
 // ErrNotSupported is the cause of every error on systems other than linux.
@@ -33,14 +34,6 @@ const (
 
 // DefaultSnapLen is the most that is captured of a packet: more than any has.
 const DefaultSnapLen = 1 << 18
-
-// An Instruction is one of classic BPF, as in struct sock_filter
-// (linux/filter.h).
-type Instruction struct {
-	Op     uint16
-	Jt, Jf uint8
-	K      uint32
-}
 
 // A Socket says which of the two views a filter has of the packets of an
 // interface.
@@ -64,7 +57,7 @@ type Config struct {
 	// LINKTYPE_ number. nil, or a program without instructions, takes
 	// everything. A program's results are taken for "yes" and "no" only:
 	// SnapLen says how much is captured.
-	Filter func(link uint16, s Socket) ([]Instruction, error)
+	Filter func(link uint16, s Socket) ([]pcapfilter.Instruction, error)
 	// FilterText is the filter as it is written into captures.
 	FilterText string
 	// SnapLen is how many bytes are captured of a packet (DefaultSnapLen).

@@ -16,6 +16,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"framescope/capture/pcapfile"
+	"framescope/capture/pcapfilter"
 )
 
 // inside runs f on a thread in a new network namespace with a veth pair, fs0
@@ -158,8 +159,8 @@ func TestSnapLen(t *testing.T) {
 	inside(t, func() {
 		for _, c := range []Config{
 			{Interfaces: []string{"fs1"}, SnapLen: 64},
-			{Interfaces: []string{"fs1"}, SnapLen: 64, Filter: func(uint16, Socket) ([]Instruction, error) {
-				return []Instruction{{Op: opRet, K: 1}}, nil
+			{Interfaces: []string{"fs1"}, SnapLen: 64, Filter: func(uint16, Socket) ([]pcapfilter.Instruction, error) {
+				return []pcapfilter.Instruction{{Op: opRet, K: 1}}, nil
 			}},
 			{Interfaces: []string{Any}, SnapLen: 64},
 		} {
@@ -259,11 +260,11 @@ func TestFilter(t *testing.T) {
 	inside(t, func() {
 		send := sender(t, "fs0")
 		send(frame(0, 60))
-		s := open(t, Config{Interfaces: []string{"fs1"}, Filter: func(link uint16, sock Socket) ([]Instruction, error) {
+		s := open(t, Config{Interfaces: []string{"fs1"}, Filter: func(link uint16, sock Socket) ([]pcapfilter.Instruction, error) {
 			if link != linkEthernet || sock != Raw {
 				t.Errorf("a filter for link type %d, %d", link, sock)
 			}
-			return []Instruction{{Op: opLoad, K: 14}, {Op: opEqual, K: 7, Jf: 1}, {Op: opRet, K: 1}, {Op: opRet}}, nil
+			return []pcapfilter.Instruction{{Op: opLoad, K: 14}, {Op: opEqual, K: 7, Jf: 1}, {Op: opRet, K: 1}, {Op: opRet}}, nil
 		}})
 		for i := range 10 {
 			send(frame(i, 60))
@@ -275,7 +276,7 @@ func TestFilter(t *testing.T) {
 			t.Errorf("%+v", st)
 		}
 		want := errors.New("no")
-		_, err := Open(&Config{Interfaces: []string{"fs1"}, Filter: func(uint16, Socket) ([]Instruction, error) { return nil, want }})
+		_, err := Open(&Config{Interfaces: []string{"fs1"}, Filter: func(uint16, Socket) ([]pcapfilter.Instruction, error) { return nil, want }})
 		if !errors.Is(err, want) {
 			t.Errorf("%v", err)
 		}

@@ -16,6 +16,7 @@ import (
 
 	"framescope/capture/netns"
 	"framescope/capture/pcapfile"
+	"framescope/capture/pcapfilter"
 )
 
 // LINKTYPE_ numbers.
@@ -93,7 +94,7 @@ func newSocket(name string, c *Config) (*socket, error) {
 		Name: name, Hardware: hardware, Filter: c.FilterText, Link: s.link, SnapLen: c.SnapLen,
 		Resolution: 9, FCS: -1, Received: -1, Dropped: -1, SystemDropped: -1,
 	}
-	var prog []Instruction
+	var prog []pcapfilter.Instruction
 	if c.Filter != nil {
 		var err error
 		if prog, err = c.Filter(s.link, s.kind); err != nil {
@@ -111,7 +112,7 @@ func newSocket(name string, c *Config) (*socket, error) {
 }
 
 // open makes the socket itself.
-func (s *socket) open(c *Config, prog []Instruction, loopback int) (err error) {
+func (s *socket) open(c *Config, prog []pcapfilter.Instruction, loopback int) (err error) {
 	fail := func(op string, err error) error { return &Error{s.iface.Name, op, err} }
 	typ := unix.SOCK_RAW
 	if s.kind == Cooked {
@@ -221,11 +222,11 @@ const (
 
 // notTwice puts in front of a program that packets on the loopback interface
 // count when they arrive, not when they are sent.
-func notTwice(prog []Instruction, loopback int) []Instruction {
+func notTwice(prog []pcapfilter.Instruction, loopback int) []pcapfilter.Instruction {
 	if len(prog) == 0 {
-		prog = []Instruction{{Op: opRet, K: DefaultSnapLen}}
+		prog = []pcapfilter.Instruction{{Op: opRet, K: DefaultSnapLen}}
 	}
-	return append([]Instruction{
+	return append([]pcapfilter.Instruction{
 		{Op: opLoad, K: adIndex},
 		{Op: opEqual, K: uint32(loopback), Jf: 3},
 		{Op: opLoad, K: adType},
@@ -235,12 +236,12 @@ func notTwice(prog []Instruction, loopback int) []Instruction {
 }
 
 // attach attaches a filter that captures snap bytes of what prog takes.
-func (s *socket) attach(prog []Instruction, snap uint32) error {
+func (s *socket) attach(prog []pcapfilter.Instruction, snap uint32) error {
 	if len(prog) == 0 {
 		if snap >= DefaultSnapLen {
 			return nil
 		}
-		prog = []Instruction{{Op: opRet, K: snap}}
+		prog = []pcapfilter.Instruction{{Op: opRet, K: snap}}
 	}
 	if s.kind == Cooked && snap < DefaultSnapLen {
 		snap -= min(snap-1, sll2Len) // the header is ours, but part of the packet

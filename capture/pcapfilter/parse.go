@@ -1,0 +1,450 @@
+package pcapfilter
+
+import "strings"
+
+// The grammar is that of libpcap. "and" and "or" bind equally and from left to
+// right. What follows them may be a bare id, which takes the qualifiers of what
+// stands before: "tcp port 80 or 443". Behind a parenthesis it takes those of
+// what stands before the parenthesis.
+
+// quals are the qualifiers of an id.
+type quals struct {
+	proto, dir, typ string // keywords, "" for none
+	ok              bool   // there are any, if only defaults
+	at              token  // where they begin
+}
+
+// A compiler turns one expression into one program.
+type compiler struct {
+	expr   string
+	list   []token
+	pos    int
+	depth  int
+	prims  int
+	cfg    Config
+	values values
+	layers
+}
+
+// An operand is what stands between "and" and "or".
+type operand struct {
+	kind  operandKind
+	n     uint32 // isNumber
+	arith arith  // isArith
+	cond  *cond
+	q     quals
+	at    token // where it begins
+}
+
+type operandKind uint8
+
+const (
+	isCond   operandKind = iota
+	isID                 // ids that were given their qualifiers
+	isNumber             // either an id or the beginning of arithmetic
+	isArith
+)
+
+// An arith is arithmetic, and which packets it may be done on (nil for all).
+type arith struct {
+	v     *value
+	guard *cond
+}
+
+func (c *compiler) tok() token { return c.list[c.pos] }
+
+func (c *compiler) advance() token {
+	t := c.list[c.pos]
+	if t.kind != tokEnd {
+		c.pos++
+	}
+	return t
+}
+
+// accept takes the current token if it is the mark or keyword text.
+func (c *compiler) accept(text string) bool {
+	if c.tok().is(text) {
+		c.pos++
+		return true
+	}
+	return false
+}
+
+// fail ends compilation; translate recovers it.
+func (c *compiler) fail(from, to token, msg, hint string) {
+	panic(&Error{Expr: c.expr, Off: from.off, Len: max(to.end-from.off, 0), Msg: msg, Hint: hint})
+}
+
+func (c *compiler) failAt(t token, msg string) { c.fail(t, t, msg, "") }
+
+// last is the token before the current one.
+func (c *compiler) last() token { return c.list[max(c.pos-1, 0)] }
+
+func (c *compiler) unexpected(want string) {
+	t := c.tok()
+	if t.kind == tokEnd {
+		c.failAt(t, "the expression ends too early: expected "+want)
+	}
+	c.fail(t, t, "expected "+want, hintFor(t))
+}
+
+func hintFor(t token) string {
+	switch {
+	case t.kind == tokKeyword && (ipProtos[t.text] != 0 || etherProtos[t.text] != 0):
+		return "the name of a protocol that is a word of the language needs a backslash: \\" + t.text
+	case t.kind == tokName && strings.EqualFold(t.text, "and"), t.kind == tokName && strings.EqualFold(t.text, "or"):
+		return "words of the language are written in lower case"
+	}
+	return ""
+}
+
+func (c *compiler) expect(mark string) {
+	if !c.accept(mark) {
+		c.unexpected(mark)
+	}
+}
+
+// program parses the whole expression.
+func (c *compiler) program() *cond {
+	if c.tok().kind == tokEnd {
+		return always
+	}
+	o := c.sequence(quals{}, false, true)
+	if c.tok().kind != tokEnd {
+		c.unexpected("and, or, or the end of the expression")
+	}
+	return o.cond
+}
+
+// sequence parses operands with "and" and "or" between them. q is what a bare
+// id inherits, if ids tells that one may stand here; conds tells whether
+// anything else may.
+func (c *compiler) sequence(q quals, ids, conds bool) operand {
+	if c.depth++; c.depth > maxDepth {
+		c.tooLong(c.tok(), "parentheses are nested too deeply")
+	}
+	defer func() { c.depth-- }()
+	left := c.operand(q, ids, conds)
+	for c.tok().is("and") || c.tok().is("or") {
+		join := c.advance().text
+		left = c.settle(left, q, ids)
+		right := c.operand(left.q, true, left.kind == isCond)
+		right = c.settle(right, left.q, true)
+		if join == "and" {
+			right.cond = and(left.cond, right.cond)
+		} else {
+			right.cond = or(left.cond, right.cond)
+		}
+		right.at, right.kind = left.at, left.kind
+		left = right
+	}
+	if c.depth == 1 {
+		left = c.settle(left, q, ids)
+	}
+	return left
+}
+
+// settle makes a condition of an operand that could still be something else.
+func (c *compiler) settle(o operand, q quals, ids bool) operand {
+	switch {
+	case o.kind == isArith, o.kind == isNumber && !ids:
+		c.fail(o.at, c.last(), "a number is no condition", "compare it with something: = != < <= > >=")
+	case o.kind == isNumber:
+		o.kind, o.q = isID, q
+		o.cond = c.numberID(o.n, o.at, q)
+	}
+	return o
+}
+
+// operand parses what may stand beside "and" and "or".
+func (c *compiler) operand(q quals, ids, conds bool) operand {
+	t := c.tok()
+	o := operand{at: t}
+	if c.prims++; c.prims > maxInstructions {
+		c.tooLong(t, "the expression has too many parts")
+	}
+	switch {
+	case t.is("!") || t.is("not"):
+		c.advance()
+		if c.depth++; c.depth > maxDepth {
+			c.tooLong(t, "negations are nested too deeply")
+		}
+		o = c.settle(c.operand(q, ids, conds), q, ids)
+		c.depth--
+		o.cond, o.at = not(o.cond), t
+		return o
+	case t.is("("):
+		c.advance()
+		o = c.sequence(q, ids, conds)
+		c.expect(")")
+		o.at = t
+		if o.kind == isCond {
+			o.q = q
+		}
+		if o.kind == isNumber {
+			o.arith.v = c.values.constant(o.n)
+		}
+	case t.kind == tokNumber:
+		c.advance()
+		o.kind, o.n, o.arith.v = isNumber, t.number, c.values.constant(t.number)
+	case t.kind == tokKeyword || t.is("-"):
+		if !conds {
+			c.unexpected("a name, number or address")
+		}
+		return c.term()
+	case t.kind != tokMark && t.kind != tokEnd:
+		if !ids {
+			c.fail(t, t, "there is nothing that says what this is", hintID(t))
+		}
+		c.advance()
+		o.kind, o.q, o.cond = isID, q, c.id(t, q)
+		return o
+	case conds:
+		c.unexpected("a condition")
+	default:
+		c.unexpected("a name, number or address")
+	}
+	if conds && (o.kind == isNumber || o.kind == isArith) && c.inArith() {
+		return c.relation(o.arith, t)
+	}
+	return o
+}
+
+func hintID(t token) string {
+	switch t.kind {
+	case tokName:
+		switch {
+		case wordLike(t.text):
+			return "words of the language are written in lower case"
+		}
+		return "for a host: host " + t.text
+	case tokMAC:
+		return "for a hardware address: ether host " + t.text
+	}
+	return "for an address: host " + t.text
+}
+
+func wordLike(s string) bool {
+	_, ok := keywords[strings.ToLower(s)]
+	return ok
+}
+
+// inArith tells whether arithmetic or a comparison goes on at the current
+// token.
+func (c *compiler) inArith() bool {
+	t := c.tok()
+	return t.kind == tokMark && (precedence(t.text) > 0 || comparison(t.text))
+}
+
+func comparison(op string) bool {
+	switch op {
+	case "=", "!=", "<", "<=", ">", ">=":
+		return true
+	}
+	return false
+}
+
+// precedence is how strongly an operator binds, 0 if it is none. % and ^ were
+// forgotten in libpcap's table: they take all that follows as their right side,
+// and bind more strongly than anything on their left.
+func precedence(op string) int {
+	switch op {
+	case "|":
+		return 1
+	case "&":
+		return 2
+	case "<<", ">>":
+		return 3
+	case "+", "-":
+		return 4
+	case "*", "/":
+		return 5
+	case "%", "^":
+		return 6
+	}
+	return 0
+}
+
+// relation parses the rest of a comparison, or of arithmetic that stands in
+// parentheses.
+func (c *compiler) relation(left arith, at token) operand {
+	left = c.climb(left, 1)
+	o := operand{kind: isArith, arith: left, at: at}
+	op := c.tok()
+	if op.kind != tokMark || !comparison(op.text) {
+		return o
+	}
+	c.advance()
+	right := c.climb(c.primary(), 1)
+	o.kind = isCond
+	o.cond = and(left.guard, right.guard, c.compare(op.text, left.v, right.v))
+	return o
+}
+
+func (c *compiler) compare(op string, a, b *value) *cond {
+	var t testOp
+	negated := false
+	switch op {
+	case "=", "!=":
+		t, negated = testEq, op == "!="
+	case ">", "<=":
+		t, negated = testGt, op == "<="
+	case ">=", "<":
+		t, negated = testGe, op == "<"
+	}
+	if a.kind == kindConst && b.kind != kindConst {
+		a, b = b, a
+		switch t { // k > v is not v >= k, k >= v is not v > k
+		case testGt:
+			t, negated = testGe, !negated
+		case testGe:
+			t, negated = testGt, !negated
+		}
+	}
+	out := &cond{kind: condTest, op: t, v: a, w: b}
+	if b.kind == kindConst {
+		out.w, out.k = nil, b.k
+	}
+	if negated {
+		return not(out)
+	}
+	return out
+}
+
+// climb parses operators that bind as strongly as least, and their right sides.
+func (c *compiler) climb(left arith, least int) arith {
+	for {
+		op := c.tok()
+		p := precedence(op.text)
+		if op.kind != tokMark || p < least || p == 0 {
+			return left
+		}
+		c.advance()
+		next := p + 1
+		if p == 6 {
+			next = 1
+		}
+		right := c.climb(c.primary(), next)
+		left = c.operate(op, left, right)
+	}
+}
+
+var aluOps = map[string]uint16{
+	"+": aluAdd, "-": aluSub, "*": aluMul, "/": aluDiv, "%": aluMod, "&": aluAnd, "|": aluOr, "^": aluXor,
+	"<<": aluLsh, ">>": aluRsh,
+}
+
+// operate joins two sides. The packets that it may be done on are those of the
+// left side alone, as with libpcap.
+func (c *compiler) operate(op token, a, b arith) arith {
+	if b.v.kind == kindConst {
+		switch {
+		case b.v.k == 0 && op.text == "/" || b.v.k == 0 && op.text == "%":
+			c.fail(op, c.last(), "division by 0", "")
+		case b.v.k > 31 && (op.text == "<<" || op.text == ">>"):
+			c.fail(op, c.last(), "shift by more than 31 bits", "")
+		}
+	}
+	code := aluOps[op.text]
+	if (code == aluLsh || code == aluRsh) && b.v.kind != kindConst && b.v.max > 31 {
+		return arith{c.wideShift(code, a.v, b.v), a.guard}
+	}
+	return arith{c.values.alu(code, a.v, b.v), a.guard}
+}
+
+// wideShift shifts by a number that may be above 31. The result is 0 then;
+// kernels disagree about it when they are asked directly.
+func (c *compiler) wideShift(op uint16, a, b *value) *value {
+	s := &c.values
+	k := s.constant
+	// 0 if b is above 31, else all ones.
+	over := s.alu(aluRsh, b, k(5))
+	mask := s.alu(aluSub, s.alu(aluRsh, s.alu(aluOr, over, s.neg(over)), k(31)), k(1))
+	return s.alu(aluAnd, s.alu(op, a, s.alu(aluAnd, b, k(31))), mask)
+}
+
+// primary parses a number, a field, or arithmetic in parentheses.
+func (c *compiler) primary() arith {
+	t := c.tok()
+	if c.depth++; c.depth > maxDepth {
+		c.tooLong(t, "the arithmetic is nested too deeply")
+	}
+	defer func() { c.depth-- }()
+	switch {
+	case t.kind == tokNumber:
+		c.advance()
+		return arith{v: c.values.constant(t.number)}
+	case t.is("len"):
+		c.advance()
+		return arith{v: c.length()}
+	case t.is("-"):
+		c.advance()
+		a := c.climb(c.primary(), 6)
+		a.v = c.values.neg(a.v)
+		return a
+	case t.is("("):
+		c.advance()
+		a := c.climb(c.primary(), 1)
+		c.expect(")")
+		return a
+	case t.kind == tokKeyword && layerOf[t.text] != noLayer:
+		c.advance()
+		if !c.tok().is("[") {
+			c.unexpected("[ behind the name of a protocol")
+		}
+		return c.field(t)
+	}
+	c.unexpected("a number, len, or proto[offset:size]")
+	return arith{}
+}
+
+// field parses [offset:size] behind the name of a protocol.
+func (c *compiler) field(proto token) arith {
+	c.expect("[")
+	index := c.climb(c.primary(), 1)
+	size := uint32(1)
+	if c.accept(":") {
+		t := c.tok()
+		if t.kind != tokNumber {
+			c.unexpected("1, 2 or 4")
+		}
+		if size = t.number; size != 1 && size != 2 && size != 4 {
+			c.failAt(t, "a field is 1, 2 or 4 bytes long")
+		}
+		c.advance()
+	}
+	c.expect("]")
+	return c.load(proto, index, uint8(size))
+}
+
+// plainNumber parses a number, with or without parentheses around it.
+func (c *compiler) plainNumber() (uint32, token) {
+	if c.accept("(") {
+		if c.depth++; c.depth > maxDepth {
+			c.tooLong(c.tok(), "parentheses are nested too deeply")
+		}
+		n, t := c.plainNumber()
+		c.depth--
+		c.expect(")")
+		return n, t
+	}
+	t := c.tok()
+	if t.kind != tokNumber {
+		c.unexpected("a number")
+	}
+	c.advance()
+	return t.number, t
+}
+
+// optionalNumber is plainNumber where there may be none.
+func (c *compiler) optionalNumber() (n uint32, t token, ok bool) {
+	if t = c.tok(); t.kind != tokNumber && !t.is("(") {
+		return 0, t, false
+	}
+	n, t = c.plainNumber()
+	return n, t, true
+}
+
+func (c *compiler) tooLong(t token, msg string) {
+	panic(&Error{Expr: c.expr, Off: t.off, Len: t.end - t.off, Msg: msg, cause: ErrTooLong})
+}
