@@ -41,6 +41,11 @@ type hinted struct {
 
 func (h hinted) Unwrap() error { return h.error }
 
+// A failure is the error of a check that failed.
+type failure string
+
+func (f failure) Error() string { return string(f) }
+
 // A status is an error that has been reported already, or needs no words.
 type status int
 
@@ -59,6 +64,12 @@ func run(args []string, std stdio) int {
 		return int(st)
 	}
 	complain(std.err, err)
+	switch {
+	case errors.Is(err, os.ErrPermission):
+		return exitRefused
+	case errors.As(err, new(failure)):
+		return exitFailed
+	}
 	return exitUsage
 }
 
@@ -115,7 +126,7 @@ read to its end (after printing all that could), 3 not permitted, 130 stopped.`,
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		return hinted{err, "see: " + cmd.CommandPath() + " --help"}
 	})
-	root.AddCommand(newDecode(std), newVersion(std))
+	root.AddCommand(newDecode(std), newCapture(std), newDemo(std), newDoctor(std), newDoctorNamespace(), newMPTCP(std), newServe(std), newVersion(std))
 	addBuildTime(root)
 	return root
 }

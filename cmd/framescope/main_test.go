@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"errors"
 	"os"
 	"path/filepath"
@@ -43,5 +44,16 @@ func TestComplain(t *testing.T) {
 		if got := shellQuote(name); got != want {
 			t.Errorf("%q: %s, want %s", name, got, want)
 		}
+	}
+}
+
+// What demo shows where it cannot capture is the recording of testdata.
+func TestRecorded(t *testing.T) {
+	want, err := os.ReadFile("../../testdata/demo/session.pcapng")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !bytes.Equal(recorded, want) {
+		t.Error("demo.pcapng is not testdata/demo/session.pcapng: copy it")
 	}
 }

@@ -182,3 +182,9 @@ func (l *line) text(s string) {
 	part, cells := fit(nil, s, l.room-l.indent, false)
 	l.add(part, cells)
 }
+
+// Bytes returns n bytes as a person reads it: "12.3 kB".
+func Bytes(n int64) string { return string(appendBytes(nil, n)) }
+
+// Count returns a number of things: "1 packet", "12 packets".
+func Count(n int64, one, many string) string { return string(appendCount(nil, n, one, many)) }

@@ -1,14 +1,10 @@
 package output
 
 import (
-	"bytes"
 	"cmp"
 	"slices"
 	"strconv"
 	"time"
-
-	"github.com/olekukonko/tablewriter"
-	"github.com/olekukonko/tablewriter/tw"
 )
 
 // others are the connections that have no heading.
@@ -199,44 +195,7 @@ func (t *table) listOthers() {
 			rows[i] = slices.Delete(rows[i], packetsColumn, packetsColumn+1)
 		}
 	}
-	// The addresses take what the others leave of the line.
-	room := t.o.Width
-	for i, head := range heads {
-		widest := width(head)
-		for _, r := range rows {
-			if i != peersColumn {
-				r[i] = cutTo(r[i], 16)
-				widest = max(widest, width(r[i]))
-			}
-		}
-		room -= len(columnGap)
-		if i != peersColumn {
-			room -= widest
-		}
-	}
-	var out bytes.Buffer
-	tbl := tablewriter.NewTable(&out,
-		tablewriter.WithRendition(tw.Rendition{
-			Borders:  tw.BorderNone,
-			Settings: tw.Settings{Separators: tw.SeparatorsNone, Lines: tw.LinesNone},
-		}),
-		tablewriter.WithPadding(tw.Padding{Right: columnGap, Overwrite: true}),
-		tablewriter.WithHeaderAutoFormat(tw.Off),
-		tablewriter.WithHeaderAlignment(tw.AlignLeft),
-		tablewriter.WithRowAutoWrap(tw.WrapNone),
-	)
-	tbl.Header(heads)
-	for _, r := range rows {
-		r[peersColumn] = cutTo(r[peersColumn], room)
-		if err := tbl.Append(r); err != nil {
-			break // out holds a buffer, which does not fail
-		}
-	}
-	if tbl.Render() == nil {
-		for l := range bytes.Lines(out.Bytes()) {
-			t.w.bytes(append(bytes.TrimRight(l, " \n"), '\n'))
-		}
-	}
+	t.w.bytes(Short(heads, rows, peersColumn, t.o.Width))
 	if n := t.others.total - int64(len(rows)); n > 0 {
 		t.w.bytes(append(appendCount(nil, n, "more connection", "more connections"), '\n'))
 	}
@@ -246,5 +205,4 @@ func (t *table) listOthers() {
 const (
 	peersColumn   = 1
 	packetsColumn = 3
-	columnGap     = "  "
 )

@@ -1,0 +1,93 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"net/netip"
+	"os"
+	"time"
+
+	"framescope/capture/pcapfile"
+	"framescope/capture/pcapfilter"
+	"framescope/capture/ring"
+)
+
+// filterConfig is what a capture filter needs to know of the world.
+func filterConfig(link uint16, live pcapfilter.Live) pcapfilter.Config {
+	services, _ := os.ReadFile("/etc/services")
+	return pcapfilter.Config{Link: link, Live: live, Services: string(services), Host: lookup}
+}
+
+// lookup asks for the addresses of a host that a filter names.
+func lookup(name string) ([]netip.Addr, error) {
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+	defer cancel()
+	return net.DefaultResolver.LookupNetIP(ctx, "ip", name)
+}
+
+// kernelFilter compiles a capture filter for the sockets of a ring.
+func kernelFilter(expr string) func(uint16, ring.Socket) ([]pcapfilter.Instruction, error) {
+	return func(link uint16, s ring.Socket) ([]pcapfilter.Instruction, error) {
+		live := pcapfilter.LiveRaw
+		if s == ring.Cooked {
+			live = pcapfilter.LiveCooked
+		}
+		p, err := pcapfilter.Compile(expr, filterConfig(link, live))
+		if err != nil {
+			return nil, fmt.Errorf("capture filter: %w", err)
+		}
+		return p.Instructions(), nil
+	}
+}
+
+// A fileFilter applies a capture filter to the packets of files. A nil one
+// takes all.
+type fileFilter struct {
+	expr     string
+	link     uint16 // of program
+	program  *pcapfilter.Program
+	programs map[uint16]*pcapfilter.Program
+}
+
+// newFileFilter returns nil for no expression. What is wrong with an
+// expression, whatever the packets are, it says now.
+func newFileFilter(expr string) (*fileFilter, error) {
+	if expr == "" {
+		return nil, nil
+	}
+	f := &fileFilter{expr: expr, programs: map[uint16]*pcapfilter.Program{}}
+	const ethernet, sll2 = 1, 276
+	if err := f.compile(ethernet); err != nil {
+		if f.compile(sll2) != nil {
+			return nil, err
+		}
+	}
+	return f, nil
+}
+
+func (f *fileFilter) compile(link uint16) error {
+	p := f.programs[link]
+	if p == nil {
+		var err error
+		if p, err = pcapfilter.Compile(f.expr, filterConfig(link, pcapfilter.File)); err != nil {
+			return fmt.Errorf("capture filter: %w", err)
+		}
+		f.programs[link] = p
+	}
+	f.link, f.program = link, p
+	return nil
+}
+
+// match reports whether a packet is to be decoded.
+func (f *fileFilter) match(p *pcapfile.Packet) (bool, error) {
+	if f == nil {
+		return true, nil
+	}
+	if p.Link != f.link || f.program == nil {
+		if err := f.compile(p.Link); err != nil {
+			return false, err
+		}
+	}
+	return f.program.Match(p.Data, p.Wire), nil
+}

@@ -1,0 +1,325 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/signal"
+	"slices"
+	"strings"
+	"sync/atomic"
+	"syscall"
+	"time"
+
+	"framescope/capture/capability"
+	"framescope/capture/netns"
+	"framescope/capture/pcapfile"
+	"framescope/capture/ring"
+	"framescope/cmd/framescope/internal/output"
+	"framescope/decode/filter"
+	"framescope/decode/flow"
+	"framescope/decode/record"
+)
+
+// A live is one run of framescope capture.
+type live struct {
+	std  stdio
+	f    *captureFlags
+	cfg  flow.Config
+	opts output.Options
+	// ready, if not nil, is called when all that happens from then on is captured.
+	ready func()
+
+	src     *ring.Source
+	engine  *flow.Engine       // nil when nothing is decoded
+	out     *output.Printer    // the same
+	file    *pcapfile.Recorder // nil when nothing is written
+	bar     *counter
+	matched atomic.Bool // a record matched --until
+	packets int64
+	bytes   int64
+	began   time.Time
+	asked   time.Time // when statistics were asked for last
+}
+
+// delay is how long the kernel may hold packets back: short when somebody
+// looks at them, longer when they are only written.
+const (
+	delayShown   = 4 * time.Millisecond
+	delayWritten = 20 * time.Millisecond
+)
+
+// watch has records looked at for --until.
+func (l *live) watch() error {
+	if l.f.until == "" {
+		return nil
+	}
+	until, err := filter.Compile(l.f.until)
+	if err != nil {
+		return fmt.Errorf("--until: %w", err)
+	}
+	c := &l.cfg
+	asked, match := c.Want, c.Match
+	c.Want |= until.Types()
+	c.Digest = c.Digest || until.Uses("websocket.sha256")
+	c.Full = c.Full || until.Uses("websocket.payload") || until.Uses("websocket.payload_hex")
+	c.Match = func(r record.Record) bool {
+		if until.Match(r) && !l.matched.Swap(true) {
+			l.src.Wake()
+		}
+		return asked.Has(r.Type()) && (match == nil || match(r))
+	}
+	return nil
+}
+
+// interruptible returns a context that Ctrl-C and SIGTERM end. The second of
+// them ends the process at once.
+func interruptible() (context.Context, func()) {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	context.AfterFunc(ctx, stop)
+	return ctx, stop
+}
+
+// run captures until something ends it: ctx is Ctrl-C.
+func (l *live) run(ctx context.Context) error {
+	f := l.f
+	l.began = time.Now()
+	if err := l.open(); err != nil {
+		return err
+	}
+	defer l.src.Close()
+	defer context.AfterFunc(ctx, l.src.Wake)()
+	if f.file == "" || f.print {
+		l.cfg.File = strings.Join(f.interfaces, ",")
+		var err error
+		if l.out, err = begin(l.std, &f.printFlags, &l.cfg, l.opts); err != nil {
+			return err
+		}
+		l.engine = flow.New(l.cfg)
+	}
+	if !f.quiet {
+		l.announce()
+	}
+	if l.ready != nil {
+		l.ready()
+	}
+	err := l.loop(ctx)
+	l.bar.clear()
+	return l.end(ctx, err)
+}
+
+// open opens the namespace, the sockets and the file, and gives up all rights.
+func (l *live) open() error {
+	f := l.f
+	c := ring.Config{
+		Interfaces: f.interfaces, SnapLen: f.snap, Buffer: int(f.buffer), Delay: delayShown, Promiscuous: f.promiscuous, FilterText: f.capture,
+	}
+	if f.file != "" && !f.print {
+		c.Delay = delayWritten
+	}
+	var err error
+	if f.netns != "" {
+		if c.Namespace, err = netns.Open(f.netns); err != nil {
+			return explainCapture(f, err)
+		}
+		defer c.Namespace.Close()
+	}
+	if f.capture != "" {
+		c.Filter = kernelFilter(f.capture)
+	}
+	if l.src, err = ring.Open(&c); err != nil {
+		return explainCapture(f, err)
+	}
+	if f.file != "" {
+		if l.file, err = newRecorder(f, l.src, time.Now()); err != nil {
+			l.src.Close()
+			return err
+		}
+	}
+	keep := []capability.Cap{}
+	if f.rotates() {
+		keep = append(keep, capability.DACOverride) // for the files to come
+	}
+	if err := capability.Drop(keep...); err != nil && !errors.Is(err, capability.ErrNotSupported) {
+		l.src.Close()
+		return fmt.Errorf("giving up rights: %w", err)
+	}
+	return nil
+}
+
+// announce says where packets come from and where they go.
+func (l *live) announce() {
+	what := "capturing on " + output.Visible(strings.Join(l.f.interfaces, ", "))
+	if l.f.capture != "" {
+		what += ", " + output.Visible(l.f.capture)
+	}
+	if l.file != nil {
+		what += ", writing " + output.Visible(l.file.Name()) + ": raw packets, nothing redacted"
+	}
+	fmt.Fprintf(l.std.err, "framescope: %s\n", what)
+	if l.engine == nil && terminal(l.std.err) {
+		l.bar = &counter{w: l.std.err}
+	}
+}
+
+// idle is how long to wait for packets before looking after other things.
+const idle = 50 * time.Millisecond
+
+// loop takes packets until it is to end, and then those that were captured
+// before that and are on their way still.
+func (l *live) loop(ctx context.Context) error {
+	free := make(chan *ring.Batch, flow.Ahead+1)
+	for range cap(free) {
+		free <- new(ring.Batch)
+	}
+	start := time.Now()
+	var last int64 // what was captured later does not count any more
+	for {
+		now := time.Now()
+		if last == 0 && (ctx.Err() != nil || l.f.span > 0 && now.Sub(start) >= l.f.span) {
+			last = now.UnixNano()
+		}
+		if l.matched.Load() || l.f.count > 0 && l.packets >= l.f.count || last != 0 && now.UnixNano() > last+int64(l.late()) {
+			return nil
+		}
+		wait := idle
+		if last != 0 {
+			wait = time.Millisecond
+		} else if l.f.span > 0 {
+			wait = min(wait, max(l.f.span-now.Sub(start), 0))
+		}
+		b := <-free
+		err := l.src.Read(b, wait)
+		if err := l.take(b, last); err != nil {
+			return err
+		}
+		if l.engine != nil {
+			if len(b.Packets) == 0 {
+				l.engine.Tick(now.Add(-l.late()).UnixNano())
+			}
+			l.engine.Flush(func() {
+				l.out.Flush() // more may be long in coming
+				b.Release()
+				free <- b
+			})
+			if err := l.engine.Err(); err != nil {
+				return fmt.Errorf("standard output: %w", err)
+			}
+		} else {
+			b.Release()
+			free <- b
+		}
+		if err != nil && !l.survives(err) {
+			return err
+		}
+		if l.file != nil {
+			if err := l.written(time.Now()); err != nil {
+				return err
+			}
+		}
+		l.bar.show(l)
+	}
+}
+
+// late is how old a packet can be when it comes.
+func (l *live) late() time.Duration {
+	d := delayShown
+	if l.engine == nil {
+		d = delayWritten
+	}
+	return 2*d + 2*time.Millisecond
+}
+
+// take takes the packets of a batch: all, or those up to a time, and no more
+// than --count.
+func (l *live) take(b *ring.Batch, last int64) error {
+	ps := b.Packets
+	if last != 0 {
+		ps = slices.DeleteFunc(ps, func(p pcapfile.Packet) bool { return p.Time > last })
+	}
+	if l.f.count > 0 {
+		ps = ps[:min(int64(len(ps)), l.f.count-l.packets)]
+	}
+	b.Packets = ps
+	l.packets += int64(len(ps))
+	if l.file != nil {
+		if err := l.file.Packets(ps); err != nil {
+			return err
+		}
+	}
+	for i := range ps {
+		l.bytes += int64(ps[i].Wire)
+		if l.engine != nil {
+			l.engine.Packet((*flow.Packet)(&ps[i]))
+		}
+	}
+	return nil
+}
+
+// written goes on to the next file, writes what has waited for long enough, and
+// has the file know what was dropped: all of it now and then.
+func (l *live) written(now time.Time) error {
+	if now.Sub(l.asked) >= 500*time.Millisecond {
+		l.asked = now
+		l.statistics(l.src.Stats(), now)
+	}
+	return l.file.FlushDue(now)
+}
+
+// statistics tells the file what will stand at its end.
+func (l *live) statistics(all []ring.Stats, now time.Time) {
+	for i, s := range all {
+		l.file.Statistics(uint16(i), s.Received, s.Dropped, l.began, now)
+	}
+}
+
+// survives reports whether the capture can go on, and says what happened.
+func (l *live) survives(err error) bool {
+	if !isDown(err) {
+		return false
+	}
+	l.bar.clear()
+	complain(l.std.err, hinted{err, "packets are captured again when it is up"})
+	return true
+}
+
+// end prints what it comes to.
+func (l *live) end(ctx context.Context, err error) error {
+	var dropped int64
+	stats := l.src.Stats()
+	for _, s := range stats {
+		dropped += s.Dropped
+	}
+	if l.file != nil {
+		l.statistics(stats, time.Now())
+		if e := l.file.Close(); err == nil {
+			err = e
+		}
+	}
+	if l.engine != nil {
+		l.engine.Dropped(dropped)
+		_, e := l.engine.Close(false)
+		if e == nil {
+			e = l.out.Close()
+		}
+		if e != nil && err == nil {
+			err = fmt.Errorf("standard output: %w", e)
+		}
+	}
+	if l.file != nil && !l.f.quiet {
+		fmt.Fprintf(l.std.err, "framescope: %s, %s, %d dropped, written to %s\n",
+			output.Count(l.packets, "packet", "packets"), output.Bytes(l.bytes), dropped, output.Visible(l.file.Name()))
+	}
+	if dropped > 0 {
+		fmt.Fprintf(l.std.err, "framescope: %s dropped, because they came faster than they were taken\n  try: a narrower filter, -s to capture less of each, or a larger --buffer (now %v)\n",
+			output.Count(dropped, "packet", "packets"), &l.f.buffer)
+	}
+	if err != nil {
+		return err
+	}
+	if l.f.until != "" && !l.matched.Load() {
+		return failure("no record matched --until " + l.f.until)
+	}
+	return nil
+}
