@@ -22,7 +22,7 @@ import (
 type decodeFlags struct {
 	printFlags
 	capture string // the capture filter; filter is that of records
-	quiet bool
+	quiet   bool
 }
 
 func newDecode(std stdio) *cobra.Command {
