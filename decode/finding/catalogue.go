@@ -7,7 +7,7 @@ var catalogue = [count]Info{
 		Severity: Warning, Layer: LayerCapture,
 		Title: "packets of this connection are missing from the capture",
 		Cause: "The peer acknowledged bytes that the capture does not hold: the capturing side dropped packets, or they took another path.",
-		Fix:   "Capture again with a larger buffer (tcpdump -B 65536) and a filter for this connection, and on both links if there are two.",
+		Fix:   "Capture again with a larger buffer (framescope capture --buffer 256M) and a filter for this connection, and on both links if there are two.",
 	},
 	ConnectionEvicted: {
 		Severity: Warning, Layer: LayerCapture,

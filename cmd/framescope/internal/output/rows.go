@@ -89,7 +89,7 @@ func (e *rows) Encode(dst []byte, r record.Record) []byte {
 		if r.Malformed {
 			malformed = 1
 		}
-		reason, _ := fit(nil, r.Reason, 48, false)
+		reason, _ := fit(nil, r.Reason, max(16, min(48, e.o.Width-48)), false) // with the code and how long it took, in one line
 		dst = putText(putInt(putInt(putInt(dst, int64(r.EndedBy)), int64(r.Code)), malformed), reason)
 		if e.closes && selected && r.Direction != record.None {
 			dst = e.closing(dst, r)
