@@ -4,11 +4,15 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"os"
+	"slices"
 	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
+	"framescope/capture/netns"
 	"framescope/capture/ring"
 )
 
@@ -25,7 +29,7 @@ type captureFlags struct {
 	promiscuous        bool
 	span               time.Duration
 	count              int64
-	until              string
+	until, failOn      string
 	print, quiet       bool
 }
 
@@ -48,17 +52,21 @@ summary. Packets that the kernel had to drop are always reported.
 Capturing needs CAP_NET_RAW, and nothing else. Once the sockets are open, all
 rights are given up.
 
-Exit status: 0 done, and --until matched; 1 --until did not match; 2 wrong usage, or
-something that could not be captured or written; 3 not permitted.`,
+Exit status: 0 done; 1 no record matched --until, or one matched --fail-on; 2 wrong
+usage, or something that could not be captured or written; 3 not permitted.`,
 		Example: `  framescope capture -i lo tcp port 8765
   framescope capture -i eth0 -w session.pcapng --for 30s port 443
   framescope capture -i any --until 'finding.severity == error' --for 5m
+  framescope capture -i lo --fail-on 'websocket.bytes > 1000000' --for 30s
   sudo framescope capture --netns web -o jsonl --select finding
   framescope capture -i lo -w - | wireshark -k -i -`,
+		ValidArgsFunction: cobra.NoFileCompletions,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			for _, name := range []string{"output", "select", "payload", "filter", "until"} {
-				f.print = f.print || cmd.Flags().Changed(name)
-			}
+			asks := pflag.NewFlagSet("", pflag.ContinueOnError) // for something to be decoded
+			new(printFlags).declare(asks)
+			asks.String("until", "", "")
+			asks.String("fail-on", "", "")
+			cmd.Flags().Visit(func(fl *pflag.Flag) { f.print = f.print || asks.Lookup(fl.Name) != nil })
 			if len(args) > 0 && f.capture != "" {
 				return errors.New("the capture filter is given twice: behind -f, and as arguments")
 			}
@@ -83,18 +91,26 @@ something that could not be captured or written; 3 not permitted.`,
 	fl.Var(&f.buffer, "buffer", "memory for packets that have not been taken yet, for each interface")
 	fl.DurationVar(&f.span, "for", 0, "end after this `time`, such as 30s")
 	fl.Int64VarP(&f.count, "count", "c", 0, "end after `n` packets")
-	fl.StringVar(&f.until, "until", "", "end when a record matches the `expression`")
+	fl.StringVar(&f.until, "until", "", "end when a record matches the `expression`; exit 1 if none does")
+	fl.StringVar(&f.failOn, "fail-on", "", "end with exit status 1 when a record matches the `expression`")
 	f.register(c)
 	fl.BoolVarP(&f.quiet, "quiet", "q", false, "say nothing of how it goes")
-	_ = c.RegisterFlagCompletionFunc("interface", func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
+	_ = c.RegisterFlagCompletionFunc("interface", completeList(func() []string {
 		names := []string{ring.Any}
 		all, _ := net.Interfaces()
 		for _, i := range all {
 			names = append(names, i.Name)
 		}
-		return names, cobra.ShellCompDirectiveNoFileComp
+		return names
+	}))
+	_ = c.RegisterFlagCompletionFunc("netns", func(*cobra.Command, []string, string) (names []string, _ cobra.ShellCompDirective) {
+		all, _ := os.ReadDir(netns.Dir)
+		for _, e := range all {
+			names = append(names, e.Name())
+		}
+		return names, cobra.ShellCompDirectiveDefault
 	})
-	for _, name := range []string{"capture-filter", "rotate-size", "rotate-every", "keep", "netns", "snaplen", "buffer", "for", "count", "until"} {
+	for _, name := range []string{"capture-filter", "rotate-size", "rotate-every", "keep", "snaplen", "buffer", "for", "count", "until", "fail-on"} {
 		_ = c.RegisterFlagCompletionFunc(name, cobra.NoFileCompletions)
 	}
 	return c
@@ -102,7 +118,11 @@ something that could not be captured or written; 3 not permitted.`,
 
 // check refuses what does not make sense together.
 func (f *captureFlags) check(std stdio) error {
+	slices.Sort(f.interfaces)
+	f.interfaces = slices.Compact(f.interfaces)
 	switch {
+	case f.until != "" && f.failOn != "":
+		return errors.New("--until and --fail-on exclude each other")
 	case f.span < 0:
 		return fmt.Errorf("--for %v: expected more than nothing", f.span)
 	case f.count < 0:
@@ -111,7 +131,9 @@ func (f *captureFlags) check(std stdio) error {
 		return errors.New("--snaplen 0: expected 1 to 262144 bytes")
 	case f.buffer < ring.MinBuffer || f.buffer > ring.MaxBuffer:
 		return fmt.Errorf("--buffer %v: expected 2M to 2G", &f.buffer)
-	case f.rotates() && (f.file == "" || f.file == "-"):
+	case f.rotates() && f.file == "-":
+		return errors.New("standard output cannot be rotated: --rotate-size and --rotate-every need -w FILE")
+	case f.rotates() && f.file == "":
 		return errors.New("--rotate-size and --rotate-every need -w FILE")
 	case f.rotateSize > 0 && f.rotateSize < minRotate:
 		return fmt.Errorf("--rotate-size %v: expected 64K or more", &f.rotateSize)

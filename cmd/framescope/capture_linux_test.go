@@ -230,6 +230,10 @@ func TestCaptureEnds(t *testing.T) {
 		{"until matches", "capture --until 'type == packet && packet.protocol == udp' --for 20s -o jsonl --select summary; udp 10; wait $pid", `"type":"summary"`, "", 0},
 		{"until does not match", "capture --until 'type == packet && packet.protocol == tcp' --for 300ms -o jsonl --select summary udp port 9999; udp 10; wait $pid; s=$?; cat $OUT/err >&2; exit $s",
 			`"packets":10,`, "no record matched --until", 1},
+		{"fail-on", "capture --fail-on 'type == packet && packet.protocol == udp' --for 20s -o jsonl --select summary; udp 10; wait $pid; s=$?; cat $OUT/err >&2; exit $s",
+			`"type":"summary"`, "packet 1, packet matched --fail-on", 1},
+		{"fail-on does not match", "capture --fail-on 'websocket.bytes > 1' --for 300ms -o jsonl --select summary udp port 9999; udp 10; wait $pid", `"packets":10,`, "", 0},
+		{"twice the same interface", "capture -i lo -o jsonl --select summary udp port 9999; udp 10; kill -INT $pid; wait $pid", `"packets":10,`, "", 0},
 		{"write", "capture -w $OUT/x.pcapng udp port 9999; udp 10; kill -INT $pid; wait $pid; s=$?; cat $OUT/err >&2; $FS decode -o jsonl --select summary $OUT/x.pcapng; exit $s",
 			`"packets":10,`, "10 packets, ", 0},
 		{"standard output", "$FS capture -q -i lo -w - --for 700ms udp port 9999 | $FS decode -o jsonl --select summary - & sleep 0.3; udp 10; wait", `"packets":10,`, "", 0},
@@ -237,6 +241,8 @@ func TestCaptureEnds(t *testing.T) {
 		{"no such interface", "$FS capture -i nope0", "", "nope0: there is no such interface; there are: lo, any", 2},
 		{"no such namespace", "$FS capture --netns nope0", "", "network namespace nope0: open: /run/netns/nope0: no such file", 2},
 		{"bad filter", "$FS capture -i lo tcp prt 80", "", "prt", 2},
+		{"filter of records", "$FS capture -i lo 'websocket.opcode == close'", "", "give it with -Y 'websocket.opcode == close'", 2},
+		{"filter that matches nothing", "$FS capture -i lo 'ip6 and tcp[tcpflags] & tcp-syn != 0'", "", "no packet can match it", 2},
 	} {
 		for who := range users {
 			t.Run(tt.name+"/"+who, func(t *testing.T) {
@@ -265,7 +271,7 @@ func TestCaptureRefused(t *testing.T) {
 		args []string
 		want []string
 	}{
-		{[]string{"capture", "-i", "lo"}, []string{"lo: socket: operation not permitted", "sudo framescope capture -i lo", "setcap cap_net_raw+ep " + dir, "unshare -rn", "--cap-add NET_RAW"}},
+		{[]string{"capture", "-i", "lo"}, []string{"lo: socket: operation not permitted", "sudo " + filepath.Join(dir, "framescope") + " capture -i lo", "setcap cap_net_raw+ep framescope", "--cap-add NET_RAW", "framescope demo"}},
 		{[]string{"capture", "--netns", "/proc/1/ns/net"}, []string{"network namespace /proc/1/ns/net: ", "permi", "sudo framescope capture --netns /proc/1/ns/net"}},
 		{[]string{"capture", "-i", "lo", "-w", "/root/x.pcapng"}, []string{"not permitted"}},
 	} {

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"net/netip"
@@ -11,6 +12,7 @@ import (
 	"framescope/capture/pcapfile"
 	"framescope/capture/pcapfilter"
 	"framescope/capture/ring"
+	"framescope/decode/filter"
 )
 
 // filterConfig is what a capture filter needs to know of the world.
@@ -35,10 +37,24 @@ func kernelFilter(expr string) func(uint16, ring.Socket) ([]pcapfilter.Instructi
 		}
 		p, err := pcapfilter.Compile(expr, filterConfig(link, live))
 		if err != nil {
-			return nil, fmt.Errorf("capture filter: %w", err)
+			return nil, explainFilter(err)
+		}
+		if p.Never() {
+			return nil, hinted{errors.New("capture filter: no packet can match it"), "tcp[...] and udp[...] look at IPv4 only, as in tcpdump; for IPv6: ip6[6] == 6 and ip6[53] & 2 != 0"}
 		}
 		return p.Instructions(), nil
 	}
+}
+
+// explainFilter says what was meant where a filter is one of another kind.
+func explainFilter(err error) error {
+	var e *pcapfilter.Error
+	if errors.As(err, &e) {
+		if _, other := filter.Compile(e.Expr); other == nil && e.Expr != "" {
+			return hinted{fmt.Errorf("capture filter: %w", err), "this is a filter of records: give it with -Y " + shellQuote(e.Expr) + "; a capture filter is: tcp port 8765"}
+		}
+	}
+	return fmt.Errorf("capture filter: %w", err)
 }
 
 // A fileFilter applies a capture filter to the packets of files. A nil one
@@ -71,7 +87,7 @@ func (f *fileFilter) compile(link uint16) error {
 	if p == nil {
 		var err error
 		if p, err = pcapfilter.Compile(f.expr, filterConfig(link, pcapfilter.File)); err != nil {
-			return fmt.Errorf("capture filter: %w", err)
+			return explainFilter(err)
 		}
 		f.programs[link] = p
 	}

@@ -155,14 +155,15 @@ func (d *decoding) decode(name string, r *pcapfile.Reader) error {
 		free <- new(pcapfile.Batch)
 	}
 	next := reading(r, free)
-	var damage error
+	var damage, unfit error
 	for e.Err() == nil && d.ctx.Err() == nil {
 		var b *pcapfile.Batch
 		if b, damage = next(d.ctx); damage != nil {
 			break
 		}
 		if damage = d.take(e, b.Packets); damage != nil {
-			damage = fmt.Errorf("%s: %w", name, damage)
+			unfit = fmt.Errorf("%s: the filter cannot be used here: %w", name, damage)
+			damage = nil
 			break
 		}
 		e.Flush(func() {
@@ -196,8 +197,8 @@ func (d *decoding) decode(name string, r *pcapfile.Reader) error {
 		fmt.Fprintf(d.std.err, "framescope: stopped after packet %d of %s\n", sum.Packets, visible(name))
 		return nil
 	}
-	if damage == nil {
-		return nil
+	if unfit != nil || damage == nil {
+		return unfit
 	}
 	if errors.Is(damage, pcapfile.ErrTruncated) {
 		return hinted{damage, "the capture was cut off; everything before that was decoded"}

@@ -83,8 +83,9 @@ Exit status: 0 done; 1 something that --require names does not work.`,
 	c.Flags().StringSliceVar(&require, "require", nil, "`names` of what has to work, separated by commas")
 	c.Flags().IntVar(&width, "width", 0, "`columns` of the table; 0: those of the terminal, or 80")
 	_ = c.RegisterFlagCompletionFunc("output", cobra.FixedCompletions([]string{"table", "json"}, cobra.ShellCompDirectiveNoFileComp))
-	_ = c.RegisterFlagCompletionFunc("require", cobra.FixedCompletions(
-		[]string{"capture", "namespace", "netns", "mptcp", "endpoints", "owners"}, cobra.ShellCompDirectiveNoFileComp))
+	_ = c.RegisterFlagCompletionFunc("require", completeList(func() []string {
+		return []string{"capture", "namespace", "netns", "mptcp", "endpoints", "owners"}
+	}))
 	return c
 }
 

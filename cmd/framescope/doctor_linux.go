@@ -44,7 +44,7 @@ func diagnoseCapture() diagnosis {
 		d.State, d.Found = "no", err.Error()
 		switch {
 		case errors.Is(err, os.ErrPermission):
-			d.Fix = rawRights("-i lo")
+			d.Fix = rawRights("capture", "-i", "lo")
 		case errors.Is(err, ring.ErrNoInterface):
 			d.Fix = []string{"this namespace has no loopback interface: framescope capture -i any may work"}
 		case errors.Is(err, unix.EAFNOSUPPORT):
@@ -84,7 +84,7 @@ func diagnoseNamespace() diagnosis {
 	}
 	d.State, d.Found = "no", strings.TrimSpace(string(out))
 	if d.Found == "" {
-		d.Found = err.Error()
+		d.Found = noNamespace(err)
 	}
 	for _, s := range []struct{ name, wants, fix string }{
 		{"user/max_user_namespaces", "", "sudo sysctl -w user.max_user_namespaces=15000"},

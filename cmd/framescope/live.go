@@ -36,7 +36,7 @@ type live struct {
 	out     *output.Printer    // the same
 	file    *pcapfile.Recorder // nil when nothing is written
 	bar     *counter
-	matched atomic.Bool // a record matched --until
+	matched atomic.Pointer[string] // what matched --until or --fail-on
 	packets int64
 	bytes   int64
 	began   time.Time
@@ -50,14 +50,22 @@ const (
 	delayWritten = 20 * time.Millisecond
 )
 
-// watch has records looked at for --until.
+// lingers is how long a closed connection waits for stragglers: the kernel
+// hands packets over in their order.
+const lingers = 200 * time.Millisecond
+
+// watch has records looked at for --until and --fail-on.
 func (l *live) watch() error {
-	if l.f.until == "" {
+	flag, expr := "--until", l.f.until
+	if l.f.failOn != "" {
+		flag, expr = "--fail-on", l.f.failOn
+	}
+	if expr == "" {
 		return nil
 	}
-	until, err := filter.Compile(l.f.until)
+	until, err := filter.Compile(expr)
 	if err != nil {
-		return fmt.Errorf("--until: %w", err)
+		return fmt.Errorf("%s: %w", flag, err)
 	}
 	c := &l.cfg
 	asked, match := c.Want, c.Match
@@ -65,8 +73,11 @@ func (l *live) watch() error {
 	c.Digest = c.Digest || until.Uses("websocket.sha256")
 	c.Full = c.Full || until.Uses("websocket.payload") || until.Uses("websocket.payload_hex")
 	c.Match = func(r record.Record) bool {
-		if until.Match(r) && !l.matched.Swap(true) {
-			l.src.Wake()
+		if l.matched.Load() == nil && until.Match(r) {
+			what := describe(r) + " matched " + flag
+			if l.matched.CompareAndSwap(nil, &what) {
+				l.src.Wake()
+			}
 		}
 		return asked.Has(r.Type()) && (match == nil || match(r))
 	}
@@ -79,6 +90,19 @@ func interruptible() (context.Context, func()) {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	context.AfterFunc(ctx, stop)
 	return ctx, stop
+}
+
+// describe names a record for a person.
+func describe(r record.Record) string {
+	h := r.Shared()
+	s := r.Type().String()
+	if h.Conn != nil {
+		s = fmt.Sprintf("C%d, %s", h.Conn.ID, s)
+	}
+	if h.First > 0 {
+		s = fmt.Sprintf("packet %d, %s", h.First, s)
+	}
+	return s
 }
 
 // run captures until something ends it: ctx is Ctrl-C.
@@ -96,6 +120,7 @@ func (l *live) run(ctx context.Context) error {
 		if l.out, err = begin(l.std, &f.printFlags, &l.cfg, l.opts); err != nil {
 			return err
 		}
+		l.cfg.Linger = lingers
 		l.engine = flow.New(l.cfg)
 	}
 	if !f.quiet {
@@ -180,7 +205,7 @@ func (l *live) loop(ctx context.Context) error {
 		if last == 0 && (ctx.Err() != nil || l.f.span > 0 && now.Sub(start) >= l.f.span) {
 			last = now.UnixNano()
 		}
-		if l.matched.Load() || l.f.count > 0 && l.packets >= l.f.count || last != 0 && now.UnixNano() > last+int64(l.late()) {
+		if l.matched.Load() != nil || l.f.count > 0 && l.packets >= l.f.count || last != 0 && now.UnixNano() > last+int64(l.late()) {
 			return nil
 		}
 		wait := idle
@@ -308,8 +333,15 @@ func (l *live) end(ctx context.Context, err error) error {
 		}
 	}
 	if l.file != nil && !l.f.quiet {
+		where := output.Visible(l.file.Name())
+		if files, _, _ := l.file.Written(); files > 1 {
+			where = fmt.Sprintf("%d files, the last is %s", files, where)
+			if l.f.keep > 0 && files > l.f.keep {
+				where += fmt.Sprintf("; %d are kept", l.f.keep)
+			}
+		}
 		fmt.Fprintf(l.std.err, "framescope: %s, %s, %d dropped, written to %s\n",
-			output.Count(l.packets, "packet", "packets"), output.Bytes(l.bytes), dropped, output.Visible(l.file.Name()))
+			output.Count(l.packets, "packet", "packets"), output.Bytes(l.bytes), dropped, where)
 	}
 	if dropped > 0 {
 		fmt.Fprintf(l.std.err, "framescope: %s dropped, because they came faster than they were taken\n  try: a narrower filter, -s to capture less of each, or a larger --buffer (now %v)\n",
@@ -318,8 +350,16 @@ func (l *live) end(ctx context.Context, err error) error {
 	if err != nil {
 		return err
 	}
-	if l.f.until != "" && !l.matched.Load() {
+	what := l.matched.Load()
+	switch {
+	case l.f.until != "" && what == nil:
 		return failure("no record matched --until " + l.f.until)
+	case l.f.failOn != "" && what != nil:
+		return failure(*what)
+	case what != nil && !l.f.quiet:
+		fmt.Fprintf(l.std.err, "framescope: %s\n", *what)
+	case l.engine != nil && l.packets == 0 && l.f.capture != "" && !l.f.quiet:
+		fmt.Fprintf(l.std.err, "framescope: no packet matched the capture filter\n")
 	}
 	return nil
 }

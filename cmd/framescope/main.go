@@ -94,16 +94,18 @@ func visible(text string) string {
 func newRoot(std stdio) *cobra.Command {
 	root := &cobra.Command{
 		Use:   "framescope",
-		Short: "Decode WebSocket sessions out of packet captures, and say what is wrong with them",
-		Long: `framescope reads packet captures and shows the WebSocket sessions in them:
-handshakes, frames, messages, how they ended, and what could not be decoded and why.
+		Short: "Capture network traffic, decode the WebSocket sessions in it, say what is wrong with them",
+		Long: `framescope captures packets, or reads captures, and shows the WebSocket sessions in
+them: handshakes, frames, messages, how they ended, and what could not be decoded and
+why.
 
 Exit status: 0 done, 1 a check failed, 2 wrong usage or input that could not be
 read to its end (after printing all that could), 3 not permitted, 130 stopped.`,
 		Example: `  framescope decode session.pcapng
   framescope decode -o jsonl --select ws_message session.pcap.gz | jq .websocket.bytes
-  tcpdump -i lo -U -w - port 8765 | framescope decode -`,
-		SuggestionsMinimumDistance: 3,
+  framescope capture -i lo tcp port 8765
+  framescope demo`,
+		SuggestionsMinimumDistance: 2,
 		SilenceErrors:              true,
 		SilenceUsage:               true,
 		Version:                    thisBuild().Version,

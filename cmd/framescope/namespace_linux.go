@@ -50,6 +50,18 @@ func loopbackUp() error {
 	return nil
 }
 
+// noNamespace says what an error of clone(2) means here.
+func noNamespace(err error) string {
+	if errors.Is(err, unix.ENOSPC) || errors.Is(err, unix.EUSERS) {
+		return "no more user namespaces are allowed"
+	}
+	var sys *os.PathError
+	if errors.As(err, &sys) {
+		err = sys.Err
+	}
+	return err.Error()
+}
+
 // newDoctorNamespace is what doctor runs in a namespace of its own: there it is
 // tried what demo needs.
 func newDoctorNamespace() *cobra.Command {

@@ -39,13 +39,7 @@ func (f *printFlags) register(c *cobra.Command) {
 		_ = c.RegisterFlagCompletionFunc(name, cobra.FixedCompletions(values, cobra.ShellCompDirectiveNoFileComp))
 	}
 	complete("output", output.Formats...)
-	_ = c.RegisterFlagCompletionFunc("select", func(_ *cobra.Command, _ []string, typed string) (all []string, _ cobra.ShellCompDirective) {
-		before := typed[:strings.LastIndexByte(typed, ',')+1]
-		for _, name := range append(typeNames(), "all") {
-			all = append(all, before+name)
-		}
-		return all, cobra.ShellCompDirectiveNoFileComp | cobra.ShellCompDirectiveNoSpace
-	})
+	_ = c.RegisterFlagCompletionFunc("select", completeList(func() []string { return append(typeNames(), "all") }))
 	for _, name := range []string{"filter", "decode-as", "width", "max-memory", "max-stream", "max-message", "max-inflate"} {
 		_ = c.RegisterFlagCompletionFunc(name, cobra.NoFileCompletions)
 	}
@@ -56,9 +50,9 @@ func (f *printFlags) register(c *cobra.Command) {
 
 func (f *printFlags) declare(fl *pflag.FlagSet) {
 	fl.StringVarP(&f.format, "output", "o", "table", "`format`: table, wide, json, jsonl or csv")
-	fl.StringVar(&f.sel, "select", "", "record `types` to print, separated by commas: "+strings.Join(typeNames(), ", "))
+	fl.StringVar(&f.sel, "select", "", "record `types` to print, separated by commas: "+strings.Join(typeNames(), ", ")+", all")
 	fl.StringVar(&f.payload, "payload", "preview", "what to show of payloads: none, preview, full or sha256; tables show what fits")
-	fl.StringVarP(&f.filter, "filter", "Y", "", "print only records that match the `expression`, such as 'websocket.opcode == close'")
+	fl.StringVarP(&f.filter, "filter", "Y", "", "print only records that match the `expression`, such as 'websocket.opcode == close'; docs/output.md lists the fields")
 	fl.StringSliceVar(&f.decodeAs, "decode-as", nil, "take a TCP port for WebSocket without a handshake: ws:`PORT`")
 	fl.StringVar(&f.color, "color", "auto", "colours: auto, always or never; NO_COLOR is obeyed")
 	fl.IntVar(&f.width, "width", 0, "`columns` of a table; 0: those of the terminal, or 80")
@@ -68,6 +62,17 @@ func (f *printFlags) declare(fl *pflag.FlagSet) {
 	fl.Var(&f.maxStream, "max-stream", "out-of-order data of one direction that is kept")
 	fl.Var(&f.maxMessage, "max-message", "how much of one message is kept; at most 1/48 of --max-memory")
 	fl.Var(&f.maxInflate, "max-inflate", "how far one message may inflate")
+}
+
+// completeList completes the last of several words with commas between them.
+func completeList(words func() []string) cobra.CompletionFunc {
+	return func(_ *cobra.Command, _ []string, typed string) (all []string, _ cobra.ShellCompDirective) {
+		before := typed[:strings.LastIndexByte(typed, ',')+1]
+		for _, w := range words() {
+			all = append(all, before+w)
+		}
+		return all, cobra.ShellCompDirectiveNoFileComp | cobra.ShellCompDirectiveNoSpace
+	}
 }
 
 var payloadModes = []string{"none", "preview", "full", "sha256"}
@@ -168,7 +173,7 @@ func (f *printFlags) plan(std stdio) (cfg flow.Config, o output.Options, err err
 
 // How wide a table can be, in columns.
 const (
-	minWidth = 40
+	minWidth = 60
 	maxWidth = 4096
 )
 

@@ -18,7 +18,7 @@ func explainCapture(f *captureFlags, err error) error {
 	case errors.As(err, &ns) && errors.Is(err, os.ErrNotExist):
 		return hinted{err, "ip netns shows the names; the id of a process that runs in it does, too"}
 	case errors.Is(err, os.ErrPermission):
-		ways := rawRights("-i " + shellQuote(strings.Join(f.interfaces, ",")))
+		ways := rawRights(os.Args[min(1, len(os.Args)):]...)
 		return hinted{err, "capturing needs CAP_NET_RAW; any of these gives it:\n    " + strings.Join(ways, "\n    ")}
 	case errors.Is(err, ring.ErrNotSupported):
 		return hinted{err, "what works here: framescope decode FILE; and live: tcpdump -U -w - | framescope decode -"}
@@ -27,15 +27,24 @@ func explainCapture(f *captureFlags, err error) error {
 }
 
 // rawRights are ways to get CAP_NET_RAW.
-func rawRights(on string) []string {
+//
+// args are those of the command to run again.
+func rawRights(args ...string) []string {
 	exe, err := os.Executable()
 	if err != nil {
 		exe = "framescope"
 	}
+	words := []string{"sudo", shellQuote(exe)}
+	for _, a := range args {
+		words = append(words, shellQuote(a))
+	}
+	once := "sudo setcap cap_net_raw+ep " + shellQuote(exe) + "     once, for whoever may run it"
+	if strings.HasPrefix(exe, os.TempDir()) || strings.Contains(exe, "go-build") {
+		once = "go build ./cmd/framescope && sudo setcap cap_net_raw+ep framescope     once, for whoever may run it"
+	}
 	return []string{
-		"sudo framescope capture " + on,
-		"sudo setcap cap_net_raw+ep " + shellQuote(exe) + "     once, for whoever may run it",
-		"unshare -rn framescope capture -i lo     in a namespace of its own, to try things out",
+		strings.Join(words, " "), once,
 		"in a container, its runtime has to give it: --cap-add NET_RAW",
+		"without any of these: framescope demo makes a namespace of its own",
 	}
 }

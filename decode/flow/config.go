@@ -2,6 +2,7 @@ package flow
 
 import (
 	"errors"
+	"time"
 
 	"framescope/decode/record"
 )
@@ -86,6 +87,9 @@ type Config struct {
 	// read, until Close returns, as those of a mapped file: then they are
 	// referred to where they would have to be copied.
 	Lasting bool
+	// Linger is how long a closed connection waits for packets that the capture
+	// put behind its end (2 s).
+	Linger time.Duration
 	// KeepLast keeps the last of overlapping bytes that disagree, instead of
 	// the first.
 	KeepLast bool

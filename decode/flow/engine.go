@@ -16,6 +16,7 @@ import (
 	"slices"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"framescope/decode/packet"
 	"framescope/decode/record"
@@ -66,9 +67,6 @@ type halt struct {
 
 const (
 	second = int64(1e9)
-	// linger is how long a closed connection waits for packets that the
-	// capture put behind its end.
-	linger = 2 * second
 	// deadTime is how long stragglers of a closed connection are still known.
 	deadTime = 60 * second
 	// connSize is what a connection without payload costs, with its entry and
@@ -93,6 +91,7 @@ func New(cfg Config) *Engine {
 	cfg.MaxMessage = cmp.Or(cfg.MaxMessage, 16<<20)
 	cfg.MaxInflate = cmp.Or(cfg.MaxInflate, 256<<20)
 	cfg.MaxStream = cmp.Or(cfg.MaxStream, 16<<20)
+	cfg.Linger = cmp.Or(cfg.Linger, 2*time.Second)
 	e := &Engine{cfg: cfg, nextConn: cfg.FirstConn, skips: map[skip]*skipped{}, halt: new(halt)}
 	shared := &cfg // for the workers: apart from the Engine, as halt is
 	// A quarter for connections as such, three eighths for what they hold; the
@@ -238,8 +237,9 @@ func (e *Engine) segment(p *Packet, pk *packet.Packet) {
 	}
 	if en.state == stateOpen && (flags&flagRST != 0 || en.fins == 3) {
 		en.state = stateClosing
-		e.closing.push(en, e.now+linger)
-		e.wake = min(e.wake, e.now+linger)
+		at := e.now + int64(e.cfg.Linger)
+		e.closing.push(en, at)
+		e.wake = min(e.wake, at)
 	}
 	it := e.job.add(e.worker(en.conn), p.Number, p.Time)
 	it.c, it.kind, it.dir, it.flags = en.conn, itemSegment, dir, uint8(flags)

@@ -53,8 +53,8 @@ func (e *Engine) expire() {
 		if en.gen != w.gen || !en.used || en.conn == nil {
 			continue
 		}
-		if en.last+linger > e.now {
-			e.closing.push(en, en.last+linger)
+		if at := en.last + int64(e.cfg.Linger); at > e.now {
+			e.closing.push(en, at)
 			continue
 		}
 		e.end(en, endClosed, 0, e.now)

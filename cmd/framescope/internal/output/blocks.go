@@ -79,12 +79,30 @@ func (e *rows) handshake(dst []byte, h *record.Handshake) []byte {
 		dst = e.headers(dst, "response", h.Response.Headers, telling)
 	}
 	if h.Response.Body != "" {
-		// Where its lines end does not matter here.
-		text := strings.Join(strings.Fields(h.Response.Body), " ")
-		if isBinary(text) {
-			text = strconv.Itoa(len(h.Response.Body)) + " bytes that are no text"
+		dst = e.body(dst, h.Response.Body)
+	}
+	return dst
+}
+
+// maxBody is how many lines of a body are shown.
+const maxBody = 8
+
+// body writes the text of an answer that was not what was asked for.
+func (e *rows) body(dst []byte, body string) []byte {
+	if isBinary(strings.Join(strings.Fields(body), " ")) {
+		return e.labelled(dst, "body", strconv.Itoa(len(body))+" bytes that are no text")
+	}
+	label, n := "body", 0
+	for l := range strings.Lines(body) {
+		text := strings.Join(strings.Fields(l), " ")
+		if text == "" {
+			continue
 		}
-		dst = e.labelled(dst, "body", text)
+		if n++; n > maxBody {
+			return e.labelled(dst, label, "...")
+		}
+		dst = e.labelled(dst, label, text)
+		label = ""
 	}
 	return dst
 }

@@ -165,9 +165,10 @@ func (g *group) has(id finding.ID) bool {
 func (t *table) findingsOf(g *group) (out []byte) {
 	slices.SortStableFunc(g.findings, func(a, b found) int { return cmp.Compare(a.packet, b.packet) })
 	for severity := int(finding.Error); severity >= 0; severity-- {
-		for _, f := range g.findings {
-			if f.id.Severity() == finding.Severity(severity) {
-				out = t.found(out, f)
+		for i := range g.findings {
+			if f := &g.findings[i]; f.id.Severity() == finding.Severity(severity) && !f.told {
+				f.told = true
+				out = t.found(out, *f)
 			}
 		}
 	}

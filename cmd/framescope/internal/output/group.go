@@ -1,6 +1,7 @@
 package output
 
 import (
+	"slices"
 	"strconv"
 	"strings"
 
@@ -23,6 +24,7 @@ type group struct {
 	listed   bool // rows are under their column headings
 	inBuf    bool // these column headings are in buf
 	done     bool // printed to its end
+	dirty    bool // in table.dirty
 	subflows bool // rows name a subflow
 	sawWS    bool // there was WebSocket
 
@@ -55,7 +57,13 @@ type found struct {
 	id       finding.ID
 	packet   int64 // that the first one was found at
 	count    int64 // evidence in all
+	told     bool  // it was printed
 	evidence []string
+}
+
+// untold reports whether there are findings that were not printed yet.
+func (g *group) untold() bool {
+	return slices.ContainsFunc(g.findings, func(f found) bool { return !f.told })
 }
 
 // A queue is a heap of groups by their number.
@@ -142,7 +150,7 @@ func (t *table) heading(g *group) {
 	for _, s := range more {
 		out = append(append(spaces(out, indent), cutTo(s, t.o.Width-indent)...), '\n')
 	}
-	if g.started && g.listed && !g.inBuf {
+	if g.started && g.listed && !g.inBuf && !t.o.Live {
 		out = append(t.paint.append(out, dim, heads(t.wide, g.subflows)), '\n')
 	}
 	g.started = true

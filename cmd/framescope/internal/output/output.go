@@ -30,8 +30,8 @@ type Options struct {
 	Width int
 	// Color allows tables to use colours.
 	Color bool
-	// Live makes tables print rows as they come, before it is known how their
-	// connection ends.
+	// Live makes tables print what is new of every connection at each Flush,
+	// before it is known how the connection ends.
 	Live bool
 	// Files is set when the run reads several files: tables say then which
 	// connection is from which.
@@ -173,7 +173,12 @@ func (p *Printer) Write(it Item) error {
 }
 
 // Flush hands on what is in the buffer, so that somebody who watches sees it.
-func (p *Printer) Flush() error { return p.w.flush() }
+func (p *Printer) Flush() error {
+	if p.table != nil {
+		p.table.flush()
+	}
+	return p.w.flush()
+}
 
 // Close prints what was held back and what comes at the end. It does not close
 // the Writer below.

@@ -15,6 +15,7 @@ import (
 	"testing"
 	"unicode/utf8"
 
+	"framescope/decode/finding"
 	"framescope/decode/record"
 	"framescope/decode/record/recordtest"
 	"framescope/decode/websocket"
@@ -234,7 +235,9 @@ func TestWriteErrorsAreReported(t *testing.T) {
 		e := p.Encoder()
 		for i := 0; i < 10000 && err == nil; i++ {
 			r := frame(recordtest.Conn(1), record.Client, 1, int64(i), websocket.Text, "x")
-			err = p.Write(Item{Conn: 1, Type: r.Type(), Data: e.Encode(nil, r)})
+			if err = p.Write(Item{Conn: 1, Type: r.Type(), Data: e.Encode(nil, r)}); err == nil && i%10 == 9 {
+				err = p.Flush()
+			}
 		}
 		if err == nil || err.Error() != "pipe closed" {
 			t.Errorf("%s: Write says %v", f, err)
@@ -369,18 +372,36 @@ func TestLive(t *testing.T) {
 	sees("    16:04:11.001  GET /room > 101 in 1.2 ms   accept ok\n")
 	feed(t, p, e, frame(a, record.Client, 2, 8, websocket.Text, "one"))
 	sees("           8    +0.002s  client  text          3  one\n")
+	// Another one does not wait for the first to end.
 	feed(t, p, e, handshake(b, 1, 101, ""))
 	feed(t, p, e, frame(b, record.Client, 2, 9, websocket.Text, "other"))
-	feed(t, p, e, frame(a, record.Client, 3, 10, websocket.Text, "two"))
-	sees("           8    +0.002s  client  text          3  one\n          10    +0.003s  client  text          3  two\n")
-	feed(t, p, e, end(a, "rst", record.Server, 1, 2))
-	sees("    RST from server, without a close frame, after 1 s   2 messages, 6 B       ok\n\n" +
-		"C2  10.0.0.7:51884 > 10.0.0.2:8765   ws://chat.example/room\n" +
+	sees("\n\nC2  10.0.0.7:51884 > 10.0.0.2:8765   ws://chat.example/room\n" +
 		"    16:04:11.001  GET /room > 101 in 1.2 ms   accept ok\n" +
 		"      packet       time  from    opcode    bytes  payload\n" +
 		"           9    +0.002s  client  text          5  other\n")
+	feed(t, p, e, frame(a, record.Client, 3, 10, websocket.Text, "two"))
 	feed(t, p, e, frame(b, record.Client, 3, 11, websocket.Text, "more"))
-	sees("          11    +0.003s  client  text          4  more\n")
+	feed(t, p, e, frame(a, record.Client, 4, 12, websocket.Text, "three"))
+	sees("\n\nC1 (continued)  10.0.0.7:51882 > 10.0.0.2:8765\n" +
+		"          10    +0.003s  client  text          3  two\n          12    +0.004s  client  text          5  three\n" +
+		"\nC2 (continued)  10.0.0.7:51884 > 10.0.0.2:8765\n          11    +0.003s  client  text          4  more\n")
+	// A finding is explained when it is found, and not again at the end.
+	feed(t, p, e, &record.Finding{Head: recordtest.Head(b, record.Client, 4, 13, 13), ID: finding.InvalidUTF8, Evidence: []record.Evidence{{Packet: 13, Off: 7, Text: "byte ff"}}})
+	if err := p.Flush(); err != nil {
+		t.Fatal(err)
+	}
+	if n := strings.Count(out.String(), "error: invalid-utf8"); n != 1 || !strings.Contains(out.String(), "offset 7: byte ff\n      fix") {
+		t.Errorf("%d times:\n%s", n, &out)
+	}
+	feed(t, p, e, end(a, "rst", record.Server, 1, 2))
+	sees("\nC1 (continued)  10.0.0.7:51882 > 10.0.0.2:8765\n" +
+		"    RST from server, without a close frame, after 1 s   2 messages, 11 B      ok\n")
+	feed(t, p, e, end(b, "rst", record.Server, 1, 2))
+	sees("\nC2 (continued)  10.0.0.7:51884 > 10.0.0.2:8765                             error\n" +
+		"    RST from server, without a close frame, after 1 s   2 messages, 9 B    error\n")
+	if n := strings.Count(out.String(), "error: invalid-utf8"); n != 1 {
+		t.Errorf("the finding was explained %d times", n)
+	}
 }
 
 // What was chosen decides what is listed.

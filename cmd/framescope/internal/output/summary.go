@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 )
 
@@ -111,7 +112,8 @@ func (t *table) summary(p *parts) {
 		l.text("from " + time.Unix(0, start).UTC().Format("2006-01-02 15:04:05") + " UTC")
 	}
 	clean := missing == 0 && undecoded == 0 && evicted == 0 && dropped == 0 && truncated == 0 && skipped == 0
-	if clean {
+	unknown := slices.ContainsFunc(t.others.rows, func(o other) bool { return o.end.midstream && o.end.protocol == "" && o.end.stream > 0 })
+	if clean && !unknown {
 		l.text("nothing undecoded")
 	}
 	out := append(l.dst, '\n')
@@ -196,6 +198,15 @@ func (t *table) listOthers() {
 		}
 	}
 	t.w.bytes(Short(heads, rows, peersColumn, t.o.Width))
+	for _, o := range t.others.rows {
+		// Which of the ports is the server's shows in the first line.
+		if _, to, ok := strings.Cut(o.peers, " > "); ok && o.end.midstream && o.end.protocol == "" && o.end.stream > 0 {
+			port := to[strings.LastIndexByte(to, ':')+1:]
+			b, _ := fit(nil, "begun before the capture, not recognised; if it is WebSocket: --decode-as ws:"+port, t.o.Width, false)
+			t.w.bytes(append(b, '\n'))
+			break
+		}
+	}
 	if n := t.others.total - int64(len(rows)); n > 0 {
 		t.w.bytes(append(appendCount(nil, n, "more connection", "more connections"), '\n'))
 	}

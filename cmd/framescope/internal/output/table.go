@@ -24,12 +24,13 @@ type table struct {
 	list bool
 
 	groups map[int64]*group
-	queue  queue  // groups with something to show, smallest number first
-	first  *group // the one that is being printed as it comes, nil when there is none
-	last   int64  // the connection printed last
-	blank  bool   // something was printed, so that the next heading needs space
-	file   string // that the last heading was in
-	held   int    // bytes that all groups hold
+	queue  queue    // groups with something to show, smallest number first
+	first  *group   // the one that is being printed as it comes, nil when there is none
+	last   int64    // the connection printed last
+	dirty  []*group // Live: what has something new since the last flush
+	blank  bool     // something was printed, so that the next heading needs space
+	file   string   // that the last heading was in
+	held   int      // bytes that all groups hold
 	pool   pool
 	// cut are the connections that were forgotten here while they went on.
 	cut map[int64]struct{}
@@ -95,7 +96,7 @@ func (t *table) write(it Item) {
 		g := t.group(it.Conn, peers, file)
 		t.take(g, kind, &p, packet, selected)
 		if g.visible {
-			t.advance()
+			t.changed(g)
 		}
 	case kind == tagFinding:
 		t.finding(&t.loose, &p, packet)
@@ -125,7 +126,37 @@ func (t *table) over(id int64, peers, file []byte, e *ending, selected bool) {
 		t.drop(g)
 		return
 	}
-	t.advance()
+	t.changed(g)
+}
+
+// changed sees to it that what is new of a group is printed when its time has
+// come.
+func (t *table) changed(g *group) {
+	if !t.o.Live {
+		t.advance()
+	} else if !g.dirty {
+		g.dirty = true
+		t.dirty = append(t.dirty, g)
+	}
+}
+
+// flush prints what is new of every connection, for somebody who watches.
+func (t *table) flush() {
+	for _, g := range t.dirty {
+		g.dirty = false
+		switch {
+		case g.done:
+		case g.ended:
+			t.finish(g)
+		default:
+			if !g.buf.empty() || g.untold() {
+				t.part(g)
+				t.w.bytes(t.findingsOf(g))
+			}
+		}
+	}
+	clear(t.dirty)
+	t.dirty = t.dirty[:0]
 }
 
 // take puts an item into its group.
@@ -308,7 +339,7 @@ func (t *table) advance() {
 			t.finish(g)
 			continue
 		}
-		if !g.buf.empty() && (t.o.Live || g.started || g.size > delay) {
+		if !g.buf.empty() && (g.started || g.size > delay) {
 			t.first = g
 			t.part(g)
 		}
@@ -379,6 +410,7 @@ func (t *table) close() {
 		}
 		g.ended = true
 	}
+	t.flush()
 	t.advance()
 	t.findLoose()
 }
