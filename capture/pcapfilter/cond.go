@@ -134,7 +134,7 @@ type testKey struct {
 
 // maxBlocks bounds the blocks of one expression, and with it the time that one
 // takes.
-const maxBlocks = 8192
+const maxBlocks = 16384
 
 func newGraph() *graph {
 	return &graph{

@@ -1,5 +1,7 @@
 package pcapfilter
 
+import "slices"
+
 // Instruction codes that are not only operations.
 const (
 	opLdAbs = 0x20 // with a size: 0x00 four bytes, 0x08 two, 0x10 one
@@ -42,8 +44,7 @@ type state struct{ a, x *value }
 
 // An emitter turns blocks into instructions.
 type emitter struct {
-	values *values
-	code   []Instruction
+	code []Instruction
 	state
 	spill int  // the first scratch word that is free
 	deep  bool // there were not enough of them
@@ -144,8 +145,8 @@ func (e *emitter) pair(a, b *value) {
 
 // emit lays the program out that begins with root. Registers below used are in
 // use. It returns false if the machine has not enough memory for it.
-func emit(s *values, root *block, used int, snaplen uint32) ([]Instruction, bool) {
-	e := &emitter{values: s, spill: used}
+func emit(root *block, used int, snaplen uint32) ([]Instruction, bool) {
+	e := &emitter{spill: used}
 	list := layout(root)
 	if len(list) == 0 {
 		return []Instruction{ret(root, snaplen)}, true
@@ -238,102 +239,62 @@ func layout(root *block) []*block {
 }
 
 // join puts the pieces of a program behind one another, with the jumps between
-// them. A jump by more than 255 goes by way of one that can go further.
+// them. It works from the end, so that what a jump goes to has its place. A test
+// jumps over 255 instructions at most; further on it goes by way of a stop,
+// which stands behind some test, where nothing else comes by.
 func join(list []*block, pieces [][]Instruction, snaplen uint32) []Instruction {
-	n := len(list)
-	far := make([][2]bool, n) // whether the way if so, if not, needs a stop
-	at := make([]int, n+2)    // where a piece begins; behind them, where the ends stand
-	target := func(b *block) int {
-		switch b.kind {
-		case blockAccept:
-			return at[n]
-		case blockReject:
-			return at[n+1]
-		}
-		return at[b.place]
-	}
-	// goes is whether a block has only one way on, direct whether that is to what
-	// stands behind it.
-	goes := func(b *block) bool { return b.kind == blockSet || b.yes == b.no }
-	direct := func(i int) bool { return list[i].yes.kind > blockReject && list[i].yes.place == i+1 }
-	accepts, rejects := false, false
+	var out []Instruction // the last instruction first
+	// behind is how many instructions there are from where a block begins, stops
+	// the same for the first stop on the way to it.
+	behind, stops := make(map[*block]int), make(map[*block]int)
+	ends := make(map[blockKind]*block)
 	for _, b := range list {
 		for _, to := range []*block{b.yes, b.no} {
-			if to != nil {
-				accepts = accepts || to.kind == blockAccept
-				rejects = rejects || to.kind == blockReject
+			if to != nil && to.kind <= blockReject {
+				ends[to.kind] = to
 			}
 		}
 	}
-	for again := true; again; {
-		again = false
-		pos := 0
-		for i, b := range list {
-			at[i] = pos
-			pos += len(pieces[i])
-			switch {
-			case !goes(b), !direct(i):
-				pos++
-			}
-			for _, f := range far[i] {
-				if f {
-					pos++
+	for _, kind := range []blockKind{blockReject, blockAccept} {
+		if b := ends[kind]; b != nil {
+			out = append(out, ret(b, snaplen))
+			behind[b] = len(out)
+		}
+	}
+	distance := func(to *block) int {
+		near := len(out) - behind[to]
+		if stop, ok := stops[to]; ok && near > 255 {
+			near = len(out) - stop
+		}
+		return near
+	}
+	for i := len(list) - 1; i >= 0; i-- {
+		b := list[i]
+		switch {
+		case b.kind == blockTest && b.yes != b.no:
+			for _, to := range []*block{b.yes, b.no} {
+				if distance(to) > 254 { // the other side may need a stop, too
+					stop := Instruction{Op: opJa, K: uint32(len(out) - behind[to])}
+					if to.kind <= blockReject {
+						stop = ret(to, snaplen)
+					}
+					out = append(out, stop)
+					stops[to] = len(out)
 				}
 			}
-		}
-		at[n] = pos
-		if at[n+1] = pos; accepts {
-			at[n+1]++
-		}
-		for i, b := range list {
-			if goes(b) {
-				continue
+			jump := Instruction{Op: opJmp | uint16(b.test.op), Jt: uint8(distance(b.yes)), Jf: uint8(distance(b.no)), K: b.test.k}
+			if b.test.w != nil {
+				jump.Op |= srcX
 			}
-			jump := at[i] + len(pieces[i])
-			for side, to := range []*block{b.yes, b.no} {
-				if !far[i][side] && target(to)-jump-1 > 255 {
-					far[i][side], again = true, true
-				}
-			}
+			out = append(out, jump)
+		case behind[b.yes] != len(out):
+			out = append(out, Instruction{Op: opJa, K: uint32(len(out) - behind[b.yes])})
 		}
+		for j := len(pieces[i]) - 1; j >= 0; j-- {
+			out = append(out, pieces[i][j])
+		}
+		behind[b] = len(out)
 	}
-	var out []Instruction
-	for i, b := range list {
-		out = append(out, pieces[i]...)
-		if goes(b) {
-			if !direct(i) {
-				out = append(out, Instruction{Op: opJa, K: uint32(target(b.yes) - len(out) - 1)})
-			}
-			continue
-		}
-		jump := len(out)
-		ins := Instruction{Op: opJmp | uint16(b.test.op), K: b.test.k}
-		if b.test.w != nil {
-			ins.Op |= srcX
-		}
-		out = append(out, ins)
-		for side, to := range []*block{b.yes, b.no} {
-			to8 := &out[jump].Jt
-			if side == 1 {
-				to8 = &out[jump].Jf
-			}
-			if !far[i][side] {
-				*to8 = uint8(target(to) - jump - 1)
-				continue
-			}
-			*to8 = uint8(len(out) - jump - 1)
-			stop := Instruction{Op: opJa, K: uint32(target(to) - len(out) - 1)}
-			if to.kind <= blockReject {
-				stop = ret(to, snaplen)
-			}
-			out = append(out, stop)
-		}
-	}
-	if accepts {
-		out = append(out, Instruction{Op: opRet, K: snaplen})
-	}
-	if rejects {
-		out = append(out, Instruction{Op: opRet})
-	}
+	slices.Reverse(out)
 	return out
 }

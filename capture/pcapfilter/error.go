@@ -59,6 +59,38 @@ func (e *Error) Error() string {
 // Unwrap returns ErrTooLong, or nil.
 func (e *Error) Unwrap() error { return e.cause }
 
+// similar returns the word of the language that s may have been meant to be, or
+// "": one that differs in case, in one letter, or in the order of two.
+func similar(s string) string {
+	s = strings.ToLower(s)
+	best := ""
+	for word := range keywords {
+		if (s == word || len(word) > 2 && oneOff(s, word)) && (best == "" || word < best) {
+			best = word
+		}
+	}
+	return best
+}
+
+// oneOff tells whether b is a with a letter too few, too many or wrong, or with
+// two neighbours swapped.
+func oneOff(a, b string) bool {
+	if len(a) > len(b) {
+		a, b = b, a
+	}
+	i := 0
+	for i < len(a) && a[i] == b[i] {
+		i++
+	}
+	if len(a) != len(b) {
+		return a[i:] == b[i+1:]
+	}
+	if i == len(a) || a[i+1:] == b[i+1:] {
+		return true
+	}
+	return i+1 < len(a) && a[i] == b[i+1] && a[i+1] == b[i] && a[i+2:] == b[i+2:]
+}
+
 // flat makes one visible character of every character, so that carets stand
 // where they should and a terminal shows nothing else. Expressions are ASCII.
 func flat(s string) string {

@@ -7,10 +7,10 @@ import "encoding/binary"
 type step struct {
 	do   action
 	op   testOp8 // the test, none for a load alone
-	yes  uint16  // where to go on; without a test, always
-	no   uint16
 	k    uint32
 	with uint32 // what is compared with; the instruction's code for doOther
+	yes  *step  // where to go on; without a test, always
+	no   *step
 }
 
 type action uint8
@@ -24,12 +24,14 @@ const (
 	doIndexHalf
 	doIndexWord
 	doHeader // X = 4 * (P[k] & 15)
+	doLength
 	doTest   // A with a constant
 	doByteEq // a load and the commonest test
 	doHalfEq
 	doWordEq
 	doIndexHalfEq
 	doHalfBits
+	doTestEq
 	doAux
 	doOther
 )
@@ -85,7 +87,10 @@ func decode(code []Instruction) (steps []step, usesMemory bool) {
 	steps = make([]step, len(code))
 	for i, ins := range code {
 		s := &steps[i]
-		s.yes, s.k = uint16(i+1), ins.K
+		s.k = ins.K
+		if i+1 < len(code) {
+			s.yes = &steps[i+1]
+		}
 		switch ins.Op {
 		case opRet:
 			s.do = doReturn
@@ -102,20 +107,23 @@ func decode(code []Instruction) (steps []step, usesMemory bool) {
 			s.do = doIndexHalf
 		case opLdInd:
 			s.do = doIndexWord
+		case opLdLen:
+			s.do = doLength
 		case opLdxMsh:
 			s.do = doHeader
 			continue
 		default:
-			if s.test(ins, i) {
-				s.do = doTest
+			if s.test(ins, steps[i+1:]) {
+				if s.do = doTest; s.op == isEq {
+					s.do = doTestEq
+				}
 				continue
 			}
 			s.do, s.with = doOther, uint32(ins.Op)
 			usesMemory = usesMemory || ins.Op == opSt || ins.Op == opStx
 			if ins.Op&7 == opJmp {
-				s.yes, s.no = uint16(i+1+int(ins.Jt)), uint16(i+1+int(ins.Jf))
-				if ins.Op == opJa {
-					s.yes = uint16(i + 1 + int(ins.K))
+				if s.yes, s.no = &steps[i+1+int(ins.Jt)], &steps[i+1+int(ins.Jf)]; ins.Op == opJa {
+					s.yes = &steps[i+1+int(ins.K)]
 				}
 			}
 			continue
@@ -124,7 +132,7 @@ func decode(code []Instruction) (steps []step, usesMemory bool) {
 			s.do, s.k = doAux, s.k-auxBase
 			continue
 		}
-		if i+1 < len(code) && s.test(code[i+1], i+1) {
+		if s.test(code[i+1], steps[i+2:]) {
 			switch {
 			case s.op == isEq && s.do <= doWord:
 				s.do += doByteEq - doByte
@@ -138,9 +146,9 @@ func decode(code []Instruction) (steps []step, usesMemory bool) {
 	return steps, usesMemory
 }
 
-// test makes s go on as the test ins at i says, if it is one of A with a
-// constant.
-func (s *step) test(ins Instruction, i int) bool {
+// test makes s go on as the test ins says, if it is one of A with a constant.
+// What stands behind it is rest.
+func (s *step) test(ins Instruction, rest []step) bool {
 	switch ins.Op {
 	case opJmp | uint16(testEq):
 		s.op = isEq
@@ -153,7 +161,7 @@ func (s *step) test(ins Instruction, i int) bool {
 	default:
 		return false
 	}
-	s.with, s.yes, s.no = ins.K, uint16(i+1+int(ins.Jt)), uint16(i+1+int(ins.Jf))
+	s.with, s.yes, s.no = ins.K, &rest[ins.Jt], &rest[ins.Jf]
 	return true
 }
 
@@ -168,16 +176,15 @@ const (
 	failed
 )
 
-// run executes a program.
-func run(steps []step, data []byte, wire uint32, mem *[memory]uint32, known *outside) outcome {
+// run executes a program from s on.
+func run(s *step, data []byte, wire uint32, mem *[memory]uint32, known *outside) outcome {
 	var a, x uint32
 	size := uint64(len(data))
-	for pc := uint16(0); int(pc) < len(steps); {
-		s := &steps[pc]
+	for {
 		k := uint64(s.k)
 		switch s.do {
 		case doReturn:
-			if s.k == 0 {
+			if k == 0 {
 				return rejected
 			}
 			return accepted
@@ -186,36 +193,24 @@ func run(steps []step, data []byte, wire uint32, mem *[memory]uint32, known *out
 				return failed
 			}
 			a = uint32(binary.BigEndian.Uint16(data[k:]))
-			if pc = s.no; a == s.with {
-				pc = s.yes
-			}
+			s = s.equal(a)
+			continue
+		case doTestEq:
+			s = s.equal(a)
 			continue
 		case doByteEq:
 			if k >= size {
 				return failed
 			}
 			a = uint32(data[k])
-			if pc = s.no; a == s.with {
-				pc = s.yes
-			}
+			s = s.equal(a)
 			continue
 		case doWordEq:
 			if k+4 > size {
 				return failed
 			}
 			a = binary.BigEndian.Uint32(data[k:])
-			if pc = s.no; a == s.with {
-				pc = s.yes
-			}
-			continue
-		case doHalfBits:
-			if k+2 > size {
-				return failed
-			}
-			a = uint32(binary.BigEndian.Uint16(data[k:]))
-			if pc = s.no; a&s.with != 0 {
-				pc = s.yes
-			}
+			s = s.equal(a)
 			continue
 		case doIndexHalfEq:
 			k += uint64(x)
@@ -223,16 +218,25 @@ func run(steps []step, data []byte, wire uint32, mem *[memory]uint32, known *out
 				return failed
 			}
 			a = uint32(binary.BigEndian.Uint16(data[k:]))
-			if pc = s.no; a == s.with {
-				pc = s.yes
+			s = s.equal(a)
+			continue
+		case doHalfBits:
+			if k+2 > size {
+				return failed
 			}
+			a = uint32(binary.BigEndian.Uint16(data[k:]))
+			next := s.no
+			if a&s.with != 0 {
+				next = s.yes
+			}
+			s = next
 			continue
 		case doHeader:
 			if k >= size {
 				return failed
 			}
 			x = uint32(data[k]&15) << 2
-			pc = s.yes
+			s = s.yes
 			continue
 		case doIndexByte:
 			k += uint64(x)
@@ -258,6 +262,8 @@ func run(steps []step, data []byte, wire uint32, mem *[memory]uint32, known *out
 				return failed
 			}
 			a = binary.BigEndian.Uint32(data[k:])
+		case doLength:
+			a = wire
 		case doTest:
 		case doAux:
 			v, ok := known.get(s.k)
@@ -267,39 +273,47 @@ func run(steps []step, data []byte, wire uint32, mem *[memory]uint32, known *out
 			a = v
 		default:
 			var ok bool
-			if pc, ok = other(s, &a, &x, wire, mem); !ok {
+			if s, ok = other(s, &a, &x, wire, mem); !ok {
 				return failed
 			}
 			continue
 		}
-		pc = s.no
+		next := s.no
 		switch s.op {
 		case noTest:
-			pc = s.yes
+			next = s.yes
 		case isEq:
 			if a == s.with {
-				pc = s.yes
+				next = s.yes
 			}
 		case isGt:
 			if a > s.with {
-				pc = s.yes
+				next = s.yes
 			}
 		case isGe:
 			if a >= s.with {
-				pc = s.yes
+				next = s.yes
 			}
 		case isBits:
 			if a&s.with != 0 {
-				pc = s.yes
+				next = s.yes
 			}
 		}
+		s = next
 	}
-	return failed
+}
+
+// equal is where s goes on if it compares a.
+func (s *step) equal(a uint32) *step {
+	if a == s.with {
+		return s.yes
+	}
+	return s.no
 }
 
 // other executes an instruction that few programs have. It returns where to go
 // on, and false if the packet is to be rejected.
-func other(s *step, a, x *uint32, wire uint32, mem *[memory]uint32) (uint16, bool) {
+func other(s *step, a, x *uint32, wire uint32, mem *[memory]uint32) (*step, bool) {
 	op := uint16(s.with)
 	switch op & 7 {
 	case opAlu:
@@ -312,8 +326,15 @@ func other(s *step, a, x *uint32, wire uint32, mem *[memory]uint32) (uint16, boo
 			b = *x
 		}
 		n, ok := compute(op&0xf0, *a, b)
-		if !ok && (op&0xf0 == aluDiv || op&0xf0 == aluMod) {
-			return 0, false
+		switch op & 0xf0 {
+		case aluDiv, aluMod:
+			if !ok {
+				return nil, false
+			}
+		case aluLsh, aluRsh:
+			if !ok {
+				n = 0 // no program of this package shifts that far
+			}
 		}
 		*a = n
 	case opJmp:
@@ -333,8 +354,6 @@ func other(s *step, a, x *uint32, wire uint32, mem *[memory]uint32) (uint16, boo
 			*a = s.k
 		case opLdMem:
 			*a = mem[s.k&(memory-1)]
-		case opLdLen:
-			*a = wire
 		case opLdxImm:
 			*x = s.k
 		case opLdxMem:

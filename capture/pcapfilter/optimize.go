@@ -1,6 +1,9 @@
 package pcapfilter
 
-import "math/bits"
+import (
+	"math/bits"
+	"slices"
+)
 
 // optimize removes tests whose outcome is known from the tests before them, and
 // those that nothing depends on. It goes exactly as far as libpcap does:
@@ -35,9 +38,7 @@ func (g *graph) order(root *block) []*block {
 		list = append(list, b)
 	}
 	walk(root)
-	for i, j := 0, len(list)-1; i < j; i, j = i+1, j-1 {
-		list[i], list[j] = list[j], list[i]
-	}
+	slices.Reverse(list)
 	for i, b := range list {
 		b.place = i
 	}
@@ -91,6 +92,7 @@ func (g *graph) thread(root *block) *block {
 	yes, no := make([]*block, len(list)), make([]*block, len(list))
 	known[0] = make(facts, 2*words)
 	edge := make(facts, 2*words)
+	var spare []facts // of blocks that are done
 	lead := func(b *block) *block {
 		for b.kind == blockTest {
 			holds, ok := edge.known(g, b.test)
@@ -105,7 +107,10 @@ func (g *graph) thread(root *block) *block {
 			}
 		}
 		if f := known[b.place]; f == nil {
-			known[b.place] = append(facts(nil), edge...)
+			if last := len(spare) - 1; last >= 0 {
+				f, spare = spare[last], spare[:last]
+			}
+			known[b.place] = append(f[:0], edge...)
 		} else {
 			for i := range f {
 				f[i] &= edge[i]
@@ -117,17 +122,15 @@ func (g *graph) thread(root *block) *block {
 		if known[i] == nil || b.kind <= blockReject {
 			continue // nothing leads here any more
 		}
-		if b.kind == blockSet {
+		copy(edge, known[i])
+		if b.kind == blockTest {
+			edge.set(b.test, false)
+			no[i] = lead(b.no)
 			copy(edge, known[i])
-			yes[i] = lead(b.yes)
-			continue
+			edge.set(b.test, true)
 		}
-		copy(edge, known[i])
-		edge.set(b.test, true)
 		yes[i] = lead(b.yes)
-		copy(edge, known[i])
-		edge.set(b.test, false)
-		no[i] = lead(b.no)
+		spare = append(spare, known[i])
 	}
 	return g.rebuild(list, yes, no)
 }
@@ -187,7 +190,7 @@ func (g *graph) group(root *block) *block {
 		}
 	}
 	moved := false
-	for i := n - 1; i > 0; i-- {
+	for i := 1; i < n; i++ {
 		for range n {
 			if !r.pull(i, r.yes, r.no) && !r.pull(i, r.no, r.yes) {
 				break

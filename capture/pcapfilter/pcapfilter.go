@@ -2,10 +2,10 @@
 // pcap-filter(7) and applies them to packets.
 //
 // A [Program] is a classic BPF program. The kernel runs it for live captures,
-// [Program.Match] runs the same instructions for packets of a file. Which
-// packets an expression selects is what libpcap 1.10.3 makes of it, in every
-// detail that can be seen; what this package does not do is refused with an
-// [*Error] that shows the place.
+// [Program.Match] runs the same instructions for packets of a file. An
+// expression selects the packets that libpcap 1.10.3 selects by it, down to
+// those that end inside of a header; what this package does not do is refused
+// with an [*Error] that shows the place.
 package pcapfilter
 
 import (
@@ -19,10 +19,11 @@ type Live uint8
 const (
 	// File: packets as they lie in a capture file, link-layer header first.
 	File Live = iota
-	// LiveRaw: an AF_PACKET socket of type SOCK_RAW on Linux. The kernel has
-	// taken the outermost VLAN tag of a packet off; the first "vlan" of an
-	// expression finds it there, and other tests find the packet without it, as
-	// with tcpdump -i.
+	// LiveRaw: an AF_PACKET socket of type SOCK_RAW on Linux. The kernel takes
+	// the outermost VLAN tag off a packet and keeps it aside. The first "vlan"
+	// of an expression finds it there. Tests before that see the packet without
+	// its tag: "ip" selects tagged packets, too, as with tcpdump -i, while in a
+	// file, where the tag is back in its place, it does not.
 	LiveRaw
 	// LiveCooked: an AF_PACKET socket of type SOCK_DGRAM on Linux, as for all
 	// interfaces at once. The filter sees a packet from its network header on.
@@ -106,9 +107,9 @@ func (p *Program) Match(data []byte, wire uint32) bool {
 func (p *Program) run(data []byte, wire uint32, known *outside) outcome {
 	if p.uses {
 		var mem [memory]uint32
-		return run(p.steps, data, wire, &mem, known)
+		return run(&p.steps[0], data, wire, &mem, known)
 	}
-	return run(p.steps, data, wire, nil, known)
+	return run(&p.steps[0], data, wire, nil, known)
 }
 
 // Never tells whether the program rejects every packet, whatever it is.

@@ -152,7 +152,7 @@ func (c *compiler) byteTest(at token) *cond {
 	op := c.tok()
 	if !op.is("=") && !op.is("<") && !op.is(">") {
 		if op.is("&") || op.is("|") {
-			c.fail(op, op, "byte with "+op.text+" is not supported", "write link["+strconv.Itoa(int(index.number))+"] "+op.text+" NUMBER != 0")
+			c.fail(op, op, "byte with "+op.text+" is not supported", "write link["+strconv.FormatUint(uint64(index.number), 10)+"] "+op.text+" NUMBER != 0")
 		}
 		c.unexpected("=, < or >")
 	}

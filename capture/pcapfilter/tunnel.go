@@ -107,6 +107,9 @@ func (c *compiler) geneve(t token, n uint32, given bool) *cond {
 	if c.registers+4 > memory {
 		c.failAt(t, "geneve is used too often")
 	}
+	if c.geneveAt.end == 0 {
+		c.geneveAt = t
+	}
 	s := &c.values
 	k := s.constant
 	first := c.registers
