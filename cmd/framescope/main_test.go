@@ -57,3 +57,22 @@ func TestRecorded(t *testing.T) {
 		t.Error("demo.pcapng is not testdata/demo/session.pcapng: copy it")
 	}
 }
+
+// Nothing that was to be filled in is left in what people read.
+func TestDocs(t *testing.T) {
+	for _, pattern := range []string{"../../*.md", "../../docs/*.md", "../../testdata/*.md"} {
+		names, _ := filepath.Glob(pattern)
+		if len(names) == 0 {
+			t.Errorf("%s: no file", pattern)
+		}
+		for _, name := range names {
+			b, err := os.ReadFile(name)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if bytes.Contains(b, []byte("@@")) {
+				t.Errorf("%s has @@ in it", name)
+			}
+		}
+	}
+}
