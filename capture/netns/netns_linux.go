@@ -17,7 +17,8 @@ import (
 // /proc/4711/ns/net. A name that is a number is taken for a process id unless a
 // namespace of that name exists.
 func Open(name string) (*os.File, error) {
-	f, err := os.Open(path(name))
+	// A FIFO is no namespace, and opening one would wait.
+	f, err := os.OpenFile(path(name), os.O_RDONLY|unix.O_NONBLOCK, 0)
 	if err != nil {
 		var pe *os.PathError
 		if errors.As(err, &pe) {

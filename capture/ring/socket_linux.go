@@ -29,8 +29,12 @@ const (
 )
 
 const (
-	// blockSize holds the largest packet there is: with big TCP, half a megabyte.
-	blockSize = 1 << 20
+	// A block goes to the reader when it is full or Config.Delay is over,
+	// however little is in it: with small ones the ring holds more such pauses.
+	// It has to hold the largest packets, better several: with big TCP these
+	// have up to half a megabyte.
+	minBlock = 256 << 10
+	maxBlock = 1 << 20
 	// frameSize means nothing with TPACKET_V3, but has to divide a block.
 	frameSize = 1 << 11
 	// reserve is the room in front of each packet that we write into: a
@@ -43,6 +47,7 @@ type socket struct {
 	fd     int
 	mem    []byte // the ring
 	size   int    // of a block
+	snap   int    // how much of a packet is wanted
 	next   int    // the block that the kernel fills next
 	link   uint16
 	kind   Socket
@@ -50,7 +55,8 @@ type socket struct {
 	iface  pcapfile.Interface
 	stats  Stats
 	blocks []block
-	queue  []*block // filled, and not read wholly by a merge
+	queue  []*block  // filled, and not read wholly
+	down   time.Time // when it was last looked whether a down interface is there
 }
 
 // A block is a part of the ring that has been filled.
@@ -65,7 +71,7 @@ type block struct {
 // newSocket opens a socket on the interface name. It is called in the
 // namespace of the interface.
 func newSocket(name string, c *Config) (*socket, error) {
-	s := &socket{fd: -1, size: blockSize, kind: Cooked, link: linkSLL2}
+	s := &socket{fd: -1, size: blockFor(largest(name)), kind: Cooked, link: linkSLL2, snap: int(c.SnapLen)}
 	loopback, hardware := 0, ""
 	if name != Any {
 		i, err := net.InterfaceByName(name)
@@ -126,6 +132,9 @@ func (s *socket) open(c *Config, prog []pcapfilter.Instruction, loopback int) (e
 		prog = notTwice(prog, loopback)
 	}
 	if err := s.attach(prog, c.SnapLen); err != nil {
+		if errors.Is(err, unix.ENOMEM) {
+			err = fmt.Errorf("a program of %d instructions is more than net.core.optmem_max allows: %w", len(prog), err)
+		}
 		return fail("filter", err)
 	}
 	if err := unix.SetsockoptInt(s.fd, unix.SOL_PACKET, unix.PACKET_VERSION, unix.TPACKET_V3); err != nil {
@@ -259,9 +268,9 @@ func (s *socket) attach(prog []pcapfilter.Instruction, snap uint32) error {
 
 // mapRing makes the ring, with fewer blocks where there is not enough memory.
 func (s *socket) mapRing(c *Config) error {
-	for n := max(c.Buffer/blockSize, 2); ; n /= 2 {
+	for n := max(c.Buffer/s.size, 2); ; n /= 2 {
 		req := unix.TpacketReq3{
-			Block_size: blockSize, Block_nr: uint32(n), Frame_size: frameSize, Frame_nr: uint32(n * (blockSize / frameSize)),
+			Block_size: uint32(s.size), Block_nr: uint32(n), Frame_size: frameSize, Frame_nr: uint32(n * (s.size / frameSize)),
 			Retire_blk_tov: uint32(max(c.Delay/time.Millisecond, 1)),
 		}
 		err := unix.SetsockoptTpacketReq3(s.fd, unix.SOL_PACKET, unix.PACKET_RX_RING, &req)
@@ -271,7 +280,7 @@ func (s *socket) mapRing(c *Config) error {
 		if err != nil {
 			return err
 		}
-		s.mem, err = unix.Mmap(s.fd, 0, n*blockSize, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_SHARED)
+		s.mem, err = unix.Mmap(s.fd, 0, n*s.size, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_SHARED)
 		s.blocks = make([]block, n)
 		return err
 	}
@@ -313,16 +322,35 @@ func (s *socket) failure() error {
 		return nil
 	}
 	if errors.Is(err, unix.ENETDOWN) && s.index != 0 {
-		r, e := unix.NewIfreq("")
-		if e == nil {
-			r.SetUint32(uint32(s.index))
-			e = unix.IoctlIfreq(s.fd, unix.SIOCGIFNAME, r)
+		if gone := s.gone(); gone != nil {
+			return gone
 		}
-		if errors.Is(e, unix.ENODEV) {
-			return &Error{s.iface.Name, "", fmt.Errorf("it was removed: %w", ErrNoInterface)}
-		}
+		s.down = time.Now()
 	}
 	return &Error{s.iface.Name, "", err}
+}
+
+// gone returns an error if the interface is not there any more. The kernel
+// says that of itself only if the interface was up before.
+func (s *socket) gone() error {
+	r, err := unix.NewIfreq("")
+	if err == nil {
+		r.SetUint32(uint32(s.index))
+		err = unix.IoctlIfreq(s.fd, unix.SIOCGIFNAME, r)
+	}
+	if errors.Is(err, unix.ENODEV) {
+		return &Error{s.iface.Name, "", fmt.Errorf("it was removed: %w", ErrNoInterface)}
+	}
+	return nil
+}
+
+// look looks now and then whether an interface that went down is there still.
+func (s *socket) look() error {
+	if s.down.IsZero() || time.Since(s.down) < time.Second/2 {
+		return nil
+	}
+	s.down = time.Now()
+	return s.gone()
 }
 
 // desc returns the header of block num.
@@ -387,6 +415,9 @@ func openAll(c *Config) (all []*socket, err error) {
 func (c Config) check() (*Config, error) {
 	if len(c.Interfaces) == 0 {
 		return nil, &Error{Op: "open", Err: errors.New("no interface is named")}
+	}
+	if c.Promiscuous && slices.Contains(c.Interfaces, Any) {
+		return nil, &Error{Interface: Any, Err: errors.New("promiscuous mode is for interfaces that are named")}
 	}
 	if len(c.Interfaces) > 1 && slices.Contains(c.Interfaces, Any) {
 		return nil, &Error{Interface: Any, Err: errors.New("it stands for all interfaces: name no others")}

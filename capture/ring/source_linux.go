@@ -174,6 +174,11 @@ func (s *Source) sleep(wait time.Duration) error {
 	if err != nil && !errors.Is(err, unix.EINTR) {
 		return &Error{Op: "poll", Err: err}
 	}
+	for _, sock := range s.socks {
+		if err := sock.look(); err != nil {
+			return err
+		}
+	}
 	if n <= 0 {
 		return nil
 	}
@@ -348,7 +353,8 @@ func (s *Source) restore(b *block, h *unix.Tpacket3Hdr, mem []byte, p *pcapfile.
 		copy(d, d[vlanLen:][:addresses])
 		binary.BigEndian.PutUint16(d[addresses:], tpid)
 		binary.BigEndian.PutUint16(d[addresses+2:], uint16(h.Hv1.Vlan_tci))
-		p.Data, p.Wire = d[:len(d):len(d)], h.Len+vlanLen
+		n := min(len(d), b.s.snap)
+		p.Data, p.Wire = d[:n:n], h.Len+vlanLen
 		return
 	}
 	a := (*unix.RawSockaddrLinklayer)(unsafe.Pointer(&mem[addrOff]))
@@ -364,7 +370,7 @@ func (s *Source) restore(b *block, h *unix.Tpacket3Hdr, mem []byte, p *pcapfile.
 	binary.BigEndian.PutUint32(head[4:], uint32(a.Ifindex))
 	binary.BigEndian.PutUint16(head[8:], a.Hatype)
 	head[10], head[11] = a.Pkttype, a.Halen
-	copy(head[12:], a.Addr[:])
+	copy(head[12:], a.Addr[:min(int(a.Halen), len(a.Addr))])
 	if tagged {
 		binary.BigEndian.PutUint16(d[sll2Len:], uint16(h.Hv1.Vlan_tci))
 		binary.BigEndian.PutUint16(d[sll2Len+2:], proto)
@@ -372,5 +378,6 @@ func (s *Source) restore(b *block, h *unix.Tpacket3Hdr, mem []byte, p *pcapfile.
 	}
 	binary.BigEndian.PutUint16(head[0:], proto)
 	copy(d, head[:])
-	p.Data, p.Wire = d[:len(d):len(d)], h.Len+uint32(front)
+	n := min(len(d), b.s.snap)
+	p.Data, p.Wire = d[:n:n], h.Len+uint32(front)
 }

@@ -14,6 +14,7 @@ import (
 
 	"framescope/capture/netns"
 	"framescope/capture/ring"
+	"framescope/cmd/framescope/internal/output"
 )
 
 // captureFlags are what `framescope capture` was told.
@@ -99,7 +100,9 @@ usage, or something that could not be captured or written; 3 not permitted.`,
 		names := []string{ring.Any}
 		all, _ := net.Interfaces()
 		for _, i := range all {
-			names = append(names, i.Name)
+			if output.Visible(i.Name) == i.Name {
+				names = append(names, i.Name)
+			}
 		}
 		return names
 	}))

@@ -73,13 +73,14 @@ func newFileFilter(expr string) (*fileFilter, error) {
 		return nil, nil
 	}
 	f := &fileFilter{expr: expr, programs: map[uint16]*pcapfilter.Program{}}
-	const ethernet, sll2 = 1, 276
-	if err := f.compile(ethernet); err != nil {
-		if f.compile(sll2) != nil {
-			return nil, err
+	const ethernet, sll2, radiotap, ppp = 1, 276, 127, 9
+	err := f.compile(ethernet)
+	for _, link := range []uint16{sll2, radiotap, ppp} {
+		if err == nil || f.compile(link) == nil {
+			return f, nil
 		}
 	}
-	return f, nil
+	return nil, err
 }
 
 func (f *fileFilter) compile(link uint16) error {

@@ -5,6 +5,7 @@ import (
 	"context"
 	_ "embed"
 	"fmt"
+	"net"
 	"net/netip"
 	"os"
 	"slices"
@@ -41,10 +42,15 @@ of its own; where neither is allowed, a recording of the same sessions is decode
 					return hinted{err, "see: framescope doctor"}
 				}
 			}
-			if inside || capability.Effective(capability.NetRaw) {
+			lo, err := net.InterfaceByName("lo")
+			up := err == nil && lo.Flags&net.FlagUp != 0
+			if inside || capability.Effective(capability.NetRaw) && up {
 				return demoLive(std, &f)
 			}
-			err := demoInside(std)
+			if !f.quiet {
+				fmt.Fprintf(std.err, "framescope: in a user and network namespace of its own\n")
+			}
+			err = demoInside(std)
 			if !denied(err) {
 				return err
 			}
@@ -65,7 +71,8 @@ const insideFlag = "inside-namespace"
 
 // demoInside runs demo in a namespace of its own.
 func demoInside(std stdio) error {
-	c := inNamespace(append(slices.Clone(os.Args[1:]), "--"+insideFlag)...)
+	args := slices.Clone(os.Args[1:])
+	c := inNamespace(slices.Insert(args, slices.Index(args, "demo")+1, "--"+insideFlag)...)
 	c.Stdin, c.Stdout, c.Stderr = std.in, std.out, std.err
 	if err := c.Run(); err != nil {
 		if denied(err) || c.ProcessState == nil {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"path/filepath"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -47,7 +48,7 @@ type live struct {
 // looks at them, longer when they are only written.
 const (
 	delayShown   = 4 * time.Millisecond
-	delayWritten = 20 * time.Millisecond
+	delayWritten = 50 * time.Millisecond
 )
 
 // lingers is how long a closed connection waits for stragglers: the kernel
@@ -84,10 +85,10 @@ func (l *live) watch() error {
 	return nil
 }
 
-// interruptible returns a context that Ctrl-C and SIGTERM end. The second of
-// them ends the process at once.
+// interruptible returns a context that Ctrl-C, SIGTERM and a terminal that goes
+// away end. The second signal ends the process at once.
 func interruptible() (context.Context, func()) {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, hangup)
 	context.AfterFunc(ctx, stop)
 	return ctx, stop
 }
@@ -109,7 +110,7 @@ func describe(r record.Record) string {
 func (l *live) run(ctx context.Context) error {
 	f := l.f
 	l.began = time.Now()
-	if err := l.open(); err != nil {
+	if err := l.open(ctx); err != nil {
 		return err
 	}
 	defer l.src.Close()
@@ -135,7 +136,7 @@ func (l *live) run(ctx context.Context) error {
 }
 
 // open opens the namespace, the sockets and the file, and gives up all rights.
-func (l *live) open() error {
+func (l *live) open(ctx context.Context) error {
 	f := l.f
 	c := ring.Config{
 		Interfaces: f.interfaces, SnapLen: f.snap, Buffer: int(f.buffer), Delay: delayShown, Promiscuous: f.promiscuous, FilterText: f.capture,
@@ -157,20 +158,58 @@ func (l *live) open() error {
 		return explainCapture(f, err)
 	}
 	if f.file != "" {
-		if l.file, err = newRecorder(f, l.src, time.Now()); err != nil {
+		if err := l.create(ctx); err != nil {
 			l.src.Close()
 			return err
 		}
 	}
 	keep := []capability.Cap{}
-	if f.rotates() {
+	if f.rotates() && !mine(filepath.Dir(f.file)) {
 		keep = append(keep, capability.DACOverride) // for the files to come
 	}
-	if err := capability.Drop(keep...); err != nil && !errors.Is(err, capability.ErrNotSupported) {
+	switch err := capability.Drop(keep...); {
+	case errors.Is(err, capability.ErrNotSupported):
+		if !f.quiet && capability.Effective(capability.NetRaw) {
+			fmt.Fprintf(l.std.err, "framescope: this build keeps its rights while it captures: it was made with cgo; use CGO_ENABLED=0 go build\n")
+		}
+	case err != nil:
 		l.src.Close()
 		return fmt.Errorf("giving up rights: %w", err)
 	}
 	return nil
+}
+
+// create creates the file. A FIFO may be long without a reader.
+func (l *live) create(ctx context.Context) error {
+	if l.f.print {
+		// That nobody reads the records any more is no reason to leave the file
+		// without its end: it is an error instead of a signal.
+		signal.Notify(make(chan os.Signal, 1), brokenPipe)
+	}
+	done := make(chan error, 1)
+	go func() {
+		file, err := newRecorder(l.f, l.src, time.Now())
+		l.file = file
+		done <- err
+	}()
+	select {
+	case err := <-done:
+		return err
+	case <-time.After(time.Second):
+	}
+	fmt.Fprintf(l.std.err, "framescope: waiting for a reader of %s\n", output.Visible(l.f.file))
+	select {
+	case err := <-done:
+		return err
+	case <-ctx.Done():
+		return status(130)
+	}
+}
+
+// mine reports whether a folder belongs to the user.
+func mine(dir string) bool {
+	st, err := os.Stat(dir)
+	return err == nil && owns(st)
 }
 
 // announce says where packets come from and where they go.
@@ -200,12 +239,17 @@ func (l *live) loop(ctx context.Context) error {
 	}
 	start := time.Now()
 	var last int64 // what was captured later does not count any more
+	var end time.Time
 	for {
 		now := time.Now()
-		if last == 0 && (ctx.Err() != nil || l.f.span > 0 && now.Sub(start) >= l.f.span) {
-			last = now.UnixNano()
+		if last == 0 && ctx.Err() != nil {
+			end = now
+			last = end.UnixNano()
+		} else if last == 0 && l.f.span > 0 && now.Sub(start) >= l.f.span {
+			end = start.Add(l.f.span)
+			last = end.UnixNano()
 		}
-		if l.matched.Load() != nil || l.f.count > 0 && l.packets >= l.f.count || last != 0 && now.UnixNano() > last+int64(l.late()) {
+		if l.matched.Load() != nil || l.f.count > 0 && l.packets >= l.f.count {
 			return nil
 		}
 		wait := idle
@@ -216,6 +260,10 @@ func (l *live) loop(ctx context.Context) error {
 		}
 		b := <-free
 		err := l.src.Read(b, wait)
+		if last != 0 && now.Sub(end) > l.late() && (len(b.Packets) == 0 || b.Packets[0].Time > last) {
+			b.Release()
+			return nil // all that was captured before the end has been taken
+		}
 		if err := l.take(b, last); err != nil {
 			return err
 		}
@@ -334,17 +382,18 @@ func (l *live) end(ctx context.Context, err error) error {
 	}
 	if l.file != nil && !l.f.quiet {
 		where := output.Visible(l.file.Name())
-		if files, _, _ := l.file.Written(); files > 1 {
+		files, packets, size := l.file.Written()
+		if files > 1 {
 			where = fmt.Sprintf("%d files, the last is %s", files, where)
 			if l.f.keep > 0 && files > l.f.keep {
 				where += fmt.Sprintf("; %d are kept", l.f.keep)
 			}
 		}
 		fmt.Fprintf(l.std.err, "framescope: %s, %s, %d dropped, written to %s\n",
-			output.Count(l.packets, "packet", "packets"), output.Bytes(l.bytes), dropped, where)
+			output.Count(packets, "packet", "packets"), output.Bytes(size), dropped, where)
 	}
 	if dropped > 0 {
-		fmt.Fprintf(l.std.err, "framescope: %s dropped, because they came faster than they were taken\n  try: a narrower filter, -s to capture less of each, or a larger --buffer (now %v)\n",
+		fmt.Fprintf(l.std.err, "framescope: %s dropped: the buffer was full\n  try: a narrower filter, -s to capture less of each, a larger --buffer (now %v), or a reader of the output that does not pause\n",
 			output.Count(dropped, "packet", "packets"), &l.f.buffer)
 	}
 	if err != nil {

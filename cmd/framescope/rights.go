@@ -4,6 +4,7 @@ import (
 	"errors"
 	"os"
 	"strings"
+	"syscall"
 
 	"framescope/capture/netns"
 	"framescope/capture/ring"
@@ -20,6 +21,8 @@ func explainCapture(f *captureFlags, err error) error {
 	case errors.Is(err, os.ErrPermission):
 		ways := rawRights(os.Args[min(1, len(os.Args)):]...)
 		return hinted{err, "capturing needs CAP_NET_RAW; any of these gives it:\n    " + strings.Join(ways, "\n    ")}
+	case errors.Is(err, syscall.ENOMEM) && strings.Contains(err.Error(), "optmem_max"):
+		return hinted{err, "sudo sysctl -w net.core.optmem_max=4194304, or a shorter filter"}
 	case errors.Is(err, ring.ErrNotSupported):
 		return hinted{err, "what works here: framescope decode FILE; and live: tcpdump -U -w - | framescope decode -"}
 	}

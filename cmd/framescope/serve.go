@@ -81,6 +81,10 @@ listened on; 3 an address that you may not listen on.`,
 	return c
 }
 
+// serveMemory is about how much memory serve echo uses: 256 MiB for messages that
+// arrive, and what it takes to answer them.
+const serveMemory = 512 << 20
+
 // serveEcho runs `framescope serve echo`.
 func serveEcho(std stdio, f *serveFlags) error {
 	if !slices.Contains(serveFormats, f.format) {
@@ -102,6 +106,7 @@ func serveEcho(std stdio, f *serveFlags) error {
 		return explainListen(std, address, err)
 	}
 	greet(std.err, l, f.mptcp)
+	limitHeap(serveMemory)
 	ctx, end := context.WithCancel(ctx)
 	defer end()
 	log := serveLog{w: std.out, json: f.format == "jsonl", broken: end}

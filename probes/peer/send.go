@@ -63,7 +63,11 @@ func (s *sender) frame(op websocket.Opcode, fin bool, rsv uint8, payload []byte)
 	}
 }
 
-// message writes a message, one frame for each part.
+// maxPiece is how much is compressed into one frame.
+const maxPiece = 1 << 20
+
+// message writes a message, one frame for each part; what is compressed and
+// longer than maxPiece has several.
 func (s *sender) message(op websocket.Opcode, parts ...[]byte) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -77,15 +81,25 @@ func (s *sender) message(op websocket.Opcode, parts ...[]byte) error {
 	if s.deflate != nil {
 		rsv = websocket.RSV1
 	}
+	first := true
 	for i, p := range parts {
-		last := i == len(parts)-1
-		if s.deflate != nil {
-			p = s.deflate.compress(p, i == 0, last)
+		for more := true; more; {
+			piece := p
+			if s.deflate != nil {
+				// Compressing much at once takes long, and much memory.
+				piece = p[:min(len(p), maxPiece)]
+			}
+			p = p[len(piece):]
+			more = len(p) > 0
+			last := i == len(parts)-1 && !more
+			if s.deflate != nil {
+				piece = s.deflate.compress(piece, first, last)
+			}
+			if err := s.frame(op, last, rsv, piece); err != nil {
+				return err
+			}
+			op, rsv, first = websocket.Continuation, 0, false
 		}
-		if err := s.frame(op, last, rsv, p); err != nil {
-			return err
-		}
-		op, rsv = websocket.Continuation, 0
 	}
 	if s.deflate != nil && cap(s.deflate.out) > keep {
 		s.deflate.out = nil
