@@ -22,7 +22,7 @@ func addBuildTime(root *cobra.Command) {
 				return err
 			}
 			root.DisableAutoGenTag = true
-			return doc.GenManTree(root, &doc.GenManHeader{Title: "FRAMESCOPE", Section: "1", Source: "framescope", Manual: "framescope manual"}, dir)
+			return doc.GenManTree(root, &doc.GenManHeader{Section: "1", Source: "framescope", Manual: "framescope manual"}, dir)
 		},
 	}
 	c.Flags().StringVar(&dir, "dir", "man", "`directory` to write to")

@@ -1,6 +1,7 @@
 package output
 
 import (
+	"cmp"
 	"fmt"
 	"strconv"
 
@@ -234,7 +235,8 @@ func (e *rows) frame(dst []byte, f *record.Frame) []byte {
 			dst = append(dst, "         -"...)
 		}
 	} else {
-		dst = right(append(dst, ' '), h.Length, 7)
+		// What somebody sent, where that is known; wide shows both.
+		dst = right(append(dst, ' '), cmp.Or(f.Inflated, h.Length), 7)
 	}
 	dst = append(dst, "  "...)
 	n := note{e: e, room: e.o.Width - (len(dst) - begin), dst: dst}
