@@ -43,6 +43,15 @@ func inside(t *testing.T, f func()) {
 				return
 			}
 		}
+		// What is sent before a link has its carrier is lost.
+		for _, name := range []string{"fs0", "fs1"} {
+			for range 500 {
+				if i, err := net.InterfaceByName(name); err == nil && i.Flags&net.FlagRunning != 0 {
+					break
+				}
+				time.Sleep(10 * time.Millisecond)
+			}
+		}
 		f()
 	}()
 	<-done
@@ -470,7 +479,7 @@ func TestAllocs(t *testing.T) {
 		if n := testing.AllocsPerRun(5, func() {
 			s.Read(&b, 20*time.Millisecond)
 			b.Release()
-		}); n != 0 || s.number < 900 {
+		}); n != 0 || s.number < 500 {
 			t.Errorf("%v allocations for a block, %d packets", n, s.number)
 		}
 	})

@@ -47,6 +47,15 @@ func inVeth(t *testing.T, f func()) {
 				return
 			}
 		}
+		// What is sent before a link has its carrier is lost.
+		for _, name := range []string{"fs0", "fs1"} {
+			for range 500 {
+				if i, err := net.InterfaceByName(name); err == nil && i.Flags&net.FlagRunning != 0 {
+					break
+				}
+				time.Sleep(10 * time.Millisecond)
+			}
+		}
 		f()
 	}()
 	<-done
