@@ -43,18 +43,23 @@ func inside(t *testing.T, f func()) {
 				return
 			}
 		}
-		// What is sent before a link has its carrier is lost.
-		for _, name := range []string{"fs0", "fs1"} {
-			for range 500 {
-				if i, err := net.InterfaceByName(name); err == nil && i.Flags&net.FlagRunning != 0 {
-					break
-				}
-				time.Sleep(10 * time.Millisecond)
-			}
-		}
+		carrier("fs0", "fs1")
 		f()
 	}()
 	<-done
+}
+
+// carrier waits until interfaces have their carrier: what is sent before is
+// lost.
+func carrier(names ...string) {
+	for _, name := range names {
+		for range 500 {
+			if i, err := net.InterfaceByName(name); err == nil && i.Flags&net.FlagRunning != 0 {
+				break
+			}
+			time.Sleep(10 * time.Millisecond)
+		}
+	}
 }
 
 // sender returns a function that sends frames on an interface.
@@ -414,6 +419,7 @@ func TestDown(t *testing.T) {
 			t.Errorf("down: %v", err)
 		}
 		ip("link set fs1 up")
+		carrier("fs0", "fs1")
 		sender(t, "fs0")(frame(1, 60))
 		read(t, s, 1)
 		ip("link delete fs1")
