@@ -52,6 +52,9 @@ type Facts struct {
 	Sysctls map[string]string
 	Links   []Link
 	Lookups []Lookup
+	// Reverse are lookups from the endpoints' addresses into the networks of other
+	// interfaces: where answers go to what comes in there.
+	Reverse []Lookup
 	// Peers: the lookups are to addresses that matter, not to samples.
 	Peers bool
 }
@@ -108,7 +111,9 @@ func (f *Facts) link(match func(*Link) bool) *Link {
 	return nil
 }
 
-// command puts a command into the namespace.
+// Command returns a command of a shell as it has to be typed for the namespace.
+func (f *Facts) Command(cmd string) string { return inNamespace(f.Namespace, cmd) }
+
 func (f *Facts) command(format string, args ...any) string {
 	return inNamespace(f.Namespace, fmt.Sprintf(format, args...))
 }

@@ -42,6 +42,17 @@ const (
 	// EventLost is none of the kernel's: events were lost here, because they
 	// were not read fast enough. What was known has to be read again.
 	EventLost EventType = 1 << 8
+
+	// The following are none of the kernel's either, see Conn.Follow.
+
+	// EventFound: the connection existed already.
+	EventFound EventType = 1<<8 + 1
+	// EventSubFound: the subflow existed already.
+	EventSubFound EventType = 1<<8 + 2
+	// EventGone: the connection ended while events were lost.
+	EventGone EventType = 1<<8 + 3
+	// EventSubGone: the subflow ended while events were lost.
+	EventSubGone EventType = 1<<8 + 4
 )
 
 var eventNames = map[EventType]string{
@@ -49,7 +60,8 @@ var eventNames = map[EventType]string{
 	EventAnnounced: "announced", EventRemoved: "removed",
 	EventSubEstablished: "sub_established", EventSubClosed: "sub_closed", EventSubPriority: "sub_priority",
 	EventListenerCreated: "listener_created", EventListenerClosed: "listener_closed",
-	EventLost: "lost",
+	EventLost:  "lost",
+	EventFound: "found", EventSubFound: "sub_found", EventGone: "gone", EventSubGone: "sub_gone",
 }
 
 // String returns the kernel's name, such as "sub_established", or a number.

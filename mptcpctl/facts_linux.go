@@ -50,6 +50,7 @@ func (c *Conn) Facts(endpoints []Endpoint, peers []netip.Addr) (*Facts, error) {
 		}
 		for _, e := range endpoints {
 			f.lookups(h, e, routes, peers)
+			f.reverse(h, e.Addr.Unmap())
 		}
 		return nil
 	})
@@ -206,6 +207,37 @@ func (f *Facts) neighbours(routes []netlink.Route, own *Link, addr netip.Addr) (
 		}
 	}
 	return list
+}
+
+// reverse looks up where answers from an address go, to one address in each
+// network that another interface is in.
+func (f *Facts) reverse(h *netlink.Handle, from netip.Addr) {
+	own := f.link(func(l *Link) bool {
+		return slices.ContainsFunc(l.Addrs, func(p netip.Prefix) bool { return p.Addr() == from })
+	})
+	if own == nil || own.Loopback || !own.Up {
+		return
+	}
+	asked := 0
+	for i := range f.Links {
+		l := &f.Links[i]
+		if l == own || l.Loopback || !l.Up {
+			continue
+		}
+		for _, p := range l.Addrs {
+			if p.Addr().Is4() != from.Is4() || p.IsSingleIP() || p.Addr().IsLinkLocalUnicast() || asked == maxSamples {
+				continue
+			}
+			to := p.Masked().Addr().Next()
+			if to == p.Addr() {
+				to = to.Next()
+			}
+			if p.Contains(to) {
+				asked++
+				f.Reverse = append(f.Reverse, f.lookup(h, from, to, ""))
+			}
+		}
+	}
 }
 
 func (f *Facts) lookup(h *netlink.Handle, from, to netip.Addr, bound string) Lookup {

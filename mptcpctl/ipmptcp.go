@@ -241,7 +241,7 @@ var ipEvents = map[EventType]string{
 	EventAnnounced: "ANNOUNCED", EventRemoved: "REMOVED",
 	EventSubEstablished: "SF_ESTABLISHED", EventSubClosed: "SF_CLOSED", EventSubPriority: "SF_PRIO",
 	EventListenerCreated: "LISTENER_CREATED", EventListenerClosed: "LISTENER_CLOSED",
-	EventLost: "LOST",
+	EventLost: "LOST", EventFound: "FOUND", EventSubFound: "SF_FOUND", EventGone: "GONE", EventSubGone: "SF_GONE",
 }
 
 // AppendIP appends the event as "ip mptcp monitor" prints it, with the end of

@@ -1,6 +1,7 @@
 // Package mptcpctl configures and observes Multipath TCP in the kernel: the
-// endpoints and limits of a network namespace, its events, counters and
-// sysctls, and the connections of a userspace path manager.
+// endpoints and limits of a network namespace, its connections with their
+// subflows, its events, counters and sysctls, and what a userspace path manager
+// does.
 //
 // It speaks to the generic netlink family mptcp_pm:
 //
@@ -8,6 +9,9 @@
 //	defer c.Close()
 //	e, err := c.Add(mptcpctl.Endpoint{Addr: addr, Dev: "eth1", Flags: mptcpctl.Subflow})
 //	warnings, err := c.Check(e)
+//
+//	var s mptcpctl.Snapshot
+//	err = c.Snapshot(&s, mptcpctl.Query{})
 //
 // What a kernel can do is asked of it (see Features), never guessed from its
 // version.
@@ -17,8 +21,11 @@ import (
 	"errors"
 	"os"
 	"strings"
+	"sync"
 	"syscall"
 	"time"
+
+	"framescope/probes/sockdiag"
 )
 
 // ErrNotSupported is the cause of errors where there is no MPTCP: on systems
@@ -34,6 +41,21 @@ const timeout = 30 * time.Second
 type Conn struct {
 	ns   *os.File
 	sock socket
+	walk walk
+}
+
+// A walk is the socket that sockets are listed with.
+type walk struct {
+	mu sync.Mutex
+	d  *sockdiag.Conn
+}
+
+// open opens the socket when it is needed first.
+func (w *walk) open(ns *os.File) (d *sockdiag.Conn, err error) {
+	if w.d == nil {
+		w.d, err = sockdiag.Open(ns)
+	}
+	return w.d, err
 }
 
 // Open opens a connection to the path manager of the network namespace ns, or
@@ -48,7 +70,14 @@ func Open(ns *os.File) (*Conn, error) {
 }
 
 // Close gives the socket back. A Conn cannot be used afterwards.
-func (c *Conn) Close() error { return c.sock.close() }
+func (c *Conn) Close() error {
+	c.walk.mu.Lock()
+	defer c.walk.mu.Unlock()
+	if c.walk.d != nil {
+		return errors.Join(c.walk.d.Close(), c.sock.close())
+	}
+	return c.sock.close()
+}
 
 // An OpError says what was asked of the kernel and how it answered.
 type OpError struct {

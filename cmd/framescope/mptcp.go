@@ -31,17 +31,23 @@ type mptcpFlags struct {
 // mptcpFormats are the ways to print; ip is that of ip-mptcp(8).
 var mptcpFormats = []string{"table", "ip", "json", "jsonl"}
 
+// formatsOf is the annotation of a command that prints in other ways.
+const formatsOf = "formats"
+
 func newMPTCP(std stdio) *cobra.Command {
 	f := &mptcpFlags{std: std}
 	c := &cobra.Command{
 		Use:   "mptcp",
-		Short: "Configure and watch Multipath TCP: endpoints, limits, events, counters, sysctls",
+		Short: "Show, verify, configure and watch Multipath TCP",
 		Long: `Mptcp speaks to the kernel's path manager, in this network namespace or, with
 --netns, in another. Endpoint and limits take the words of ip-mptcp(8).
 
 Exit status: 0 done; 1 the kernel refused, or did not do all of it; 2 wrong
-usage; 3 not permitted.`,
-		Example: `  framescope mptcp endpoint add 10.0.2.1 dev eth1 subflow
+usage; 3 not permitted. Verify and doctor: 1 is what they found.`,
+		Example: `  framescope mptcp show
+  framescope mptcp verify --dst :443 --subflows 2 --carrying 2 --distinct-links
+  framescope mptcp doctor
+  framescope mptcp endpoint add 10.0.2.1 dev eth1 subflow
   framescope mptcp limits set subflows 4 add_addr_accepted 4 --dry-run
   framescope mptcp monitor -o jsonl
   framescope mptcp counters --interval 5s`,
@@ -57,8 +63,12 @@ usage; 3 not permitted.`,
 			for _, a := range args {
 				f.again += " " + shellQuote(a)
 			}
-			if !slices.Contains(mptcpFormats, f.format) {
-				return fmt.Errorf("--output %q: expected %s", f.format, strings.Join(mptcpFormats, ", "))
+			formats := mptcpFormats
+			if own := cmd.Annotations[formatsOf]; own != "" {
+				formats = strings.Split(own, ", ")
+			}
+			if !slices.Contains(formats, f.format) {
+				return fmt.Errorf("--output %q: expected %s", f.format, strings.Join(formats, ", "))
 			}
 			return nil
 		},
@@ -66,7 +76,7 @@ usage; 3 not permitted.`,
 	fl := c.PersistentFlags()
 	fl.SortFlags = false
 	fl.StringVar(&f.netns, "netns", "", "network namespace: a `name`, a process id, or a path")
-	fl.StringVarP(&f.format, "output", "o", "table", "`format`: table, ip (as ip-mptcp prints), json or jsonl")
+	fl.StringVarP(&f.format, "output", "o", "table", "`format`: table, ip (as ip-mptcp prints), json, jsonl; of verify junit, too")
 	_ = c.RegisterFlagCompletionFunc("output", cobra.FixedCompletions(mptcpFormats, cobra.ShellCompDirectiveNoFileComp))
 	_ = c.RegisterFlagCompletionFunc("netns", cobra.NoFileCompletions)
 	c.AddCommand(
@@ -84,7 +94,7 @@ the limits are looked at.`),
   framescope mptcp limits set [subflows NR] [add_addr_accepted NR]`,
 			`Limits are per connection: subflows is how many there may be besides the first,
 add_addr_accepted how many addresses that the peer signals are used; 0 to 8 each.`),
-		f.newMonitor(), f.newCounters(), f.newSysctl(), f.newApply(), f.newPMNLCtl(),
+		f.newShow(), f.newVerify(), f.newMPTCPDoctor(), f.newMonitor(), f.newCounters(), f.newSysctl(), f.newApply(), f.newPMNLCtl(),
 	)
 	return c
 }
@@ -360,7 +370,12 @@ Exit status: 0 done, 1 refused.`,
 func (f *mptcpFlags) pmNLCtl(c *mptcpctl.Conn, cmd *mptcpctl.Command) error {
 	switch cmd.Verb {
 	case mptcpctl.VerbMonitor:
-		return f.events(c, 0, func(e *mptcpctl.Event) error {
+		m, err := c.Monitor()
+		if err != nil {
+			return err
+		}
+		defer m.Close()
+		return f.events(0, m.Events, func(e *mptcpctl.Event) error {
 			_, err := f.std.err.Write(e.AppendPMNLCtl(nil))
 			return err
 		})

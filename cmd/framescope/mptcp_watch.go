@@ -5,7 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
+	"iter"
 	"net/netip"
 	"os"
 	"os/signal"
@@ -30,13 +30,14 @@ func (f *mptcpFlags) newMonitor() *cobra.Command {
 		Use:   "monitor",
 		Short: "Print events of connections and subflows as they happen",
 		Long: `Monitor prints what the kernel's path manager says: connections that are created,
-established and closed, subflows, addresses that peers signal, listeners. If
-events come faster than they are printed, a line "lost" stands for those that are
-missing.`,
+established and closed, subflows, addresses that peers signal, listeners.
+Connections and subflows that exist already come first, as "found" and
+"sub_found". If events come faster than they are printed, a line "lost" says so;
+what there is is then read again, and what is new or "gone" since is printed.`,
 		Args: cobra.NoArgs,
 		RunE: func(*cobra.Command, []string) error {
 			return f.with(func(c *mptcpctl.Conn) error {
-				return f.events(c, period, func(e *mptcpctl.Event) error {
+				return f.events(period, c.Follow, func(e *mptcpctl.Event) error {
 					_, err := f.std.out.Write(f.event(e))
 					return err
 				})
@@ -48,12 +49,7 @@ missing.`,
 }
 
 // events hands events to print until the user or the time ends it.
-func (f *mptcpFlags) events(c *mptcpctl.Conn, period time.Duration, print func(*mptcpctl.Event) error) error {
-	m, err := c.Monitor()
-	if err != nil {
-		return err
-	}
-	defer m.Close()
+func (f *mptcpFlags) events(period time.Duration, events func(context.Context) iter.Seq2[mptcpctl.Event, error], print func(*mptcpctl.Event) error) error {
 	ctx, stop := interrupted()
 	defer stop()
 	if period > 0 {
@@ -63,7 +59,7 @@ func (f *mptcpFlags) events(c *mptcpctl.Conn, period time.Duration, print func(*
 	if terminal(f.std.err) {
 		fmt.Fprintln(f.std.err, "framescope: waiting for events; Ctrl-C ends")
 	}
-	for e, err := range m.Events(ctx) {
+	for e, err := range events(ctx) {
 		if err != nil {
 			return err
 		}
@@ -128,7 +124,7 @@ func (f *mptcpFlags) event(e *mptcpctl.Event) []byte {
 		b = append(b, "  no joins to the first address"...)
 	}
 	if e.Type == mptcpctl.EventLost {
-		b = append(b, "  events came faster than they were read: some are missing here"...)
+		b = append(b, "  events came faster than they were read: some are missing here, what follows was read again"...)
 	}
 	return append(b, '\n')
 }
@@ -325,14 +321,16 @@ func (f *mptcpFlags) newApply() *cobra.Command {
 	c := f.changes(&cobra.Command{
 		Use:   "apply -f FILE",
 		Short: "Make the configuration what a file says",
-		Long: `Apply reads endpoints, limits and sysctls from a file of JSON, prints what
-differs, and changes that and nothing else; a second time there is nothing to
-change. Endpoints that the file does not name are deleted, if it has a list of
+		Long: `Apply reads endpoints, limits and sysctls from a file of YAML or JSON, prints
+what differs, and changes that and nothing else; a second time there is nothing
+to change. Endpoints that the file does not name are deleted, if it has a list of
 endpoints at all; "-" is standard input.`,
-		Example: `  framescope mptcp apply -f mptcp.json --dry-run
+		Example: `  framescope mptcp apply -f mptcp.yaml --dry-run
 
-  {"endpoints": [{"address": "10.0.2.1", "dev": "eth1", "flags": ["subflow"]}],
-   "limits": {"subflows": 4}, "sysctls": {"checksum_enabled": "0"}}`,
+  endpoints:
+    - {address: 10.0.2.1, dev: eth1, flags: [subflow]}
+  limits: {subflows: 4, add_addr_accepted: 4}
+  sysctls: {checksum_enabled: 0}`,
 		Args: cobra.NoArgs,
 		RunE: func(*cobra.Command, []string) error {
 			want, err := f.readState(file)
@@ -362,31 +360,4 @@ endpoints at all; "-" is standard input.`,
 	})
 	c.Flags().StringVarP(&file, "file", "f", "", "`file` that says what shall be")
 	return c
-}
-
-// maxState is how large a file of a state can be, in bytes.
-const maxState = 1 << 20
-
-func (f *mptcpFlags) readState(file string) (s mptcpctl.State, err error) {
-	if file == "" {
-		return s, hinted{errors.New("mptcp apply: no file is named"), "try: framescope mptcp apply -f FILE"}
-	}
-	var in io.Reader = f.std.in
-	if file != "-" {
-		open, err := os.Open(file)
-		if err != nil {
-			return s, err
-		}
-		defer open.Close()
-		in = open
-	}
-	d := json.NewDecoder(io.LimitReader(in, maxState))
-	d.DisallowUnknownFields()
-	if err := d.Decode(&s); err != nil {
-		return s, fmt.Errorf("%s: offset %d: %w", file, d.InputOffset(), err)
-	}
-	if _, err := d.Token(); err != io.EOF {
-		return s, fmt.Errorf("%s: offset %d: there is more behind the end", file, d.InputOffset())
-	}
-	return s, nil
 }

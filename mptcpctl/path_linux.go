@@ -1,0 +1,242 @@
+package mptcpctl
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"net/netip"
+	"time"
+
+	"github.com/vishvananda/netlink"
+	"golang.org/x/sys/unix"
+
+	"framescope/capture/netns"
+)
+
+// A question is what the routing tables are asked about a subflow. Those that
+// go by ports or users cannot be asked so: their rules are not looked at.
+type question struct {
+	from, to    netip.Addr
+	bound, mark uint32
+}
+
+// paths finds out by which interface each subflow leaves, each question once.
+func (c *Conn) paths(s *Snapshot) error {
+	asked := make(map[question]int)
+	var all []question
+	last := question{}
+	lastAt := -1
+	each := func(f func(sub *SubflowInfo, at int)) {
+		for i := range s.Connections {
+			subs := s.Connections[i].Subflows
+			for j := range subs {
+				q := question{subs[j].Local.Addr(), subs[j].Remote.Addr(), subs[j].Bound, subs[j].Mark}
+				if q != last || lastAt < 0 {
+					at, ok := asked[q]
+					if !ok {
+						at = len(all)
+						asked[q] = at
+						all = append(all, q)
+					}
+					last, lastAt = q, at
+				}
+				f(&subs[j], lastAt)
+			}
+		}
+	}
+	each(func(*SubflowInfo, int) {})
+	if len(all) == 0 {
+		return nil
+	}
+	var answers []Path
+	err := netns.Do(c.ns, func() (err error) {
+		answers, err = routes(all)
+		return err
+	})
+	if err != nil {
+		return fmt.Errorf("routes: %w", err)
+	}
+	each(func(sub *SubflowInfo, at int) { sub.Path = &answers[at] })
+	return nil
+}
+
+// routeBatch is how many questions are sent at once: their answers have to fit
+// into the socket's buffer.
+const routeBatch = 64
+
+const rtMsgLen = 12
+
+// routes asks about each question in the namespace of the thread. netlink's
+// RouteGet takes a socket, several kilobytes and an interface lookup a question.
+func routes(all []question) ([]Path, error) {
+	fd, err := unix.Socket(unix.AF_NETLINK, unix.SOCK_RAW|unix.SOCK_CLOEXEC, unix.NETLINK_ROUTE)
+	if err != nil {
+		return nil, err
+	}
+	defer unix.Close(fd)
+	tv := unix.NsecToTimeval((5 * time.Second).Nanoseconds())
+	if err := unix.SetsockoptTimeval(fd, unix.SOL_SOCKET, unix.SO_RCVTIMEO, &tv); err != nil {
+		return nil, err
+	}
+	if err := unix.Bind(fd, &unix.SockaddrNetlink{Family: unix.AF_NETLINK}); err != nil {
+		return nil, err
+	}
+	type way struct {
+		oif     uint32
+		gateway netip.Addr
+		err     string
+	}
+	ways := make([]way, len(all))
+	buf := make([]byte, 32<<10)
+	var req []byte
+	for begin := 0; begin < len(all); begin += routeBatch {
+		end := min(begin+routeBatch, len(all))
+		req = req[:0]
+		for i, q := range all[begin:end] {
+			req = appendRouteRequest(req, uint32(begin+i+1), q)
+		}
+		if _, err := unix.Write(fd, req); err != nil {
+			return nil, err
+		}
+		for left := end - begin; left > 0; {
+			n, err := unix.Read(fd, buf)
+			if errors.Is(err, unix.EINTR) {
+				continue
+			} else if err != nil {
+				return nil, err
+			}
+			err = routeMessages(buf[:n], func(seq uint32, oif uint32, gw netip.Addr, errno unix.Errno) {
+				if i := int(seq) - 1; i >= begin && i < end {
+					left--
+					w := &ways[i]
+					if w.oif, w.gateway = oif, gw; errno != 0 {
+						w.err = errno.Error()
+					}
+				}
+			})
+			if err != nil {
+				return nil, err
+			}
+		}
+	}
+	names := make(map[uint32]Path)
+	answers := make([]Path, len(all))
+	var h *netlink.Handle
+	for i, w := range ways {
+		if w.err != "" || w.oif == 0 {
+			if answers[i].Err = w.err; w.err == "" {
+				answers[i].Err = "the route names no interface"
+			}
+			continue
+		}
+		p, ok := names[w.oif]
+		if !ok {
+			if h == nil {
+				if h, err = netlink.NewHandle(unix.NETLINK_ROUTE); err != nil {
+					return nil, err
+				}
+				defer h.Close()
+			}
+			p = device(h, int(w.oif))
+			names[w.oif] = p
+		}
+		p.Gateway = w.gateway
+		answers[i] = p
+	}
+	return answers, nil
+}
+
+// maxStack bounds how many interfaces can lie on one another.
+const maxStack = 8
+
+// device names an interface, and what is below it.
+func device(h *netlink.Handle, index int) (p Path) {
+	link, err := h.LinkByIndex(index)
+	if err != nil {
+		p.Err = fmt.Sprintf("interface %d: %v", index, err)
+		return p
+	}
+	p.Dev = link.Attrs().Name
+	for range maxStack {
+		// The parent of a veth is its other end, which may be elsewhere.
+		switch link.Type() {
+		case "vlan", "macvlan", "macvtap", "ipvlan", "ipvtap":
+		default:
+			return p
+		}
+		if link, err = h.LinkByIndex(link.Attrs().ParentIndex); err != nil {
+			return p // in another namespace
+		}
+		p.Lower = link.Attrs().Name
+	}
+	return p
+}
+
+func appendRouteRequest(b []byte, seq uint32, q question) []byte {
+	at := len(b)
+	family, bits := byte(unix.AF_INET), byte(32)
+	if !q.to.Is4() {
+		family, bits = unix.AF_INET6, 128
+	}
+	ne := binary.NativeEndian
+	b = ne.AppendUint32(b, 0)
+	b = ne.AppendUint16(b, unix.RTM_GETROUTE)
+	b = ne.AppendUint16(b, unix.NLM_F_REQUEST)
+	b = ne.AppendUint32(b, seq)
+	b = ne.AppendUint32(b, 0)
+	src := byte(0)
+	if q.from.Is4() == q.to.Is4() && !q.from.IsUnspecified() {
+		src = bits
+	}
+	b = append(b, family, bits, src, 0, 0, 0, 0, 0, 0, 0, 0, 0)
+	b = appendAttr(b, unix.RTA_DST, q.to.AsSlice()...)
+	if src != 0 {
+		b = appendAttr(b, unix.RTA_SRC, q.from.AsSlice()...)
+	}
+	if q.bound != 0 {
+		b = appendUint32(b, unix.RTA_OIF, q.bound)
+	}
+	if q.mark != 0 {
+		b = appendUint32(b, unix.RTA_MARK, q.mark)
+	}
+	ne.PutUint32(b[at:], uint32(len(b)-at))
+	return b
+}
+
+// routeMessages calls f for each answer in a datagram.
+func routeMessages(b []byte, f func(seq, oif uint32, gw netip.Addr, errno unix.Errno)) error {
+	ne := binary.NativeEndian
+	for len(b) >= nlHeader {
+		n := int(ne.Uint32(b))
+		if n < nlHeader || n > len(b) {
+			return fmt.Errorf("netlink message of %d bytes in %d", n, len(b))
+		}
+		typ, seq, body := ne.Uint16(b[4:]), ne.Uint32(b[8:]), b[nlHeader:n]
+		b = b[min(align(n), len(b)):]
+		switch {
+		case typ == unix.NLMSG_ERROR && len(body) >= 4:
+			f(seq, 0, netip.Addr{}, unix.Errno(-int32(ne.Uint32(body))))
+		case typ == unix.RTM_NEWROUTE && len(body) >= rtMsgLen:
+			var oif uint32
+			var gw netip.Addr
+			err := attributes(body[rtMsgLen:], func(typ uint16, v value) error {
+				switch typ {
+				case unix.RTA_OIF:
+					return v.uint32(&oif)
+				case unix.RTA_GATEWAY:
+					return v.ip(len(v.b), &gw)
+				case unix.RTA_VIA: // family, then an address of it
+					if len(v.b) > 2 {
+						gw, _ = netip.AddrFromSlice(v.b[2:])
+					}
+				}
+				return nil
+			})
+			if err != nil {
+				return err
+			}
+			f(seq, oif, gw, 0)
+		}
+	}
+	return nil
+}

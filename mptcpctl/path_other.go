@@ -1,0 +1,5 @@
+//go:build !linux
+
+package mptcpctl
+
+func (*Conn) paths(*Snapshot) error { return ErrNotSupported }
