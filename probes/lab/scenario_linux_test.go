@@ -3,6 +3,7 @@ package lab
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -211,17 +212,37 @@ var carried = map[string][2]uint64{
 	"f_stale":             {20_000, 20_000},
 }
 
+// The kernel's timers take longer where others need the processors: a scenario
+// that is not as expected is run once more, with less beside it.
 func TestScenarios(t *testing.T) {
 	up(t, nil) // or skip
 	began := time.Now()
-	started(t.Context(), Scenarios(), func(s *Scenario, r *Run, e *seen, took time.Duration, err error) {
+	var mu sync.Mutex
+	var again []*Scenario
+	scenarios(t, Scenarios(), func(s *Scenario, format string, args ...any) {
+		mu.Lock()
+		defer mu.Unlock()
+		t.Logf("%s: %s: once more", s.Name, fmt.Sprintf(format, args...))
+		if !slices.Contains(again, s) {
+			again = append(again, s)
+		}
+	})
+	scenarios(t, again, func(s *Scenario, format string, args ...any) {
+		t.Errorf("%s: %s", s.Name, fmt.Sprintf(format, args...))
+	})
+	t.Logf("all: %v", time.Since(began))
+}
+
+// scenarios runs scenarios, and reports what is not as expected.
+func scenarios(t *testing.T, all []*Scenario, report func(*Scenario, string, ...any)) {
+	started(t.Context(), all, func(s *Scenario, r *Run, e *seen, took time.Duration, err error) {
 		if err != nil {
-			t.Error(err)
+			report(s, "%v", err)
 			return
 		}
 		want, ok := left[s.Name]
 		if !ok {
-			t.Errorf("%s: nobody says what it leaves behind", s.Name)
+			report(s, "nobody says what it leaves behind")
 		}
 		// Time for what must not happen.
 		time.Sleep(200 * time.Millisecond)
@@ -234,26 +255,25 @@ func TestScenarios(t *testing.T) {
 			time.Sleep(20 * time.Millisecond)
 		}
 		if client != want.client || server != want.server || events != want.events {
-			t.Errorf("%s: client %q, want %q; server %q, want %q; events %q, want %q", s.Name, client, want.client, server, want.server, events, want.events)
+			report(s, "client %q, want %q; server %q, want %q; events %q, want %q", client, want.client, server, want.server, events, want.events)
 		}
 		if bad, err := r.Check(); bad != "" || err != nil {
-			t.Errorf("%s: %s %v", s.Name, bad, err)
+			report(s, "%s %v", bad, err)
 		}
 		if bounds, ok := carried[s.Name]; ok {
 			for i, least := range bounds {
 				n, err := r.Host("client").Sent(i + 1)
 				if err != nil || n < least || least == 0 && n > 2000 {
-					t.Errorf("%s: link %d has carried %d bytes, want %d (%v)", s.Name, i+1, n, least, err)
+					report(s, "link %d has carried %d bytes, want %d (%v)", i+1, n, least, err)
 				}
 			}
 		}
 		// That one mostly fails before it sends anything.
 		if n, err := r.boxes(); (n == 0 || err != nil) && s.Name != "f_server_endpoint_both" {
-			t.Errorf("%s: a middlebox had nothing to do (%v)", s.Name, err)
+			report(s, "a middlebox had nothing to do (%v)", err)
 		}
 		t.Logf("%-22s %4d ms", s.Name, took.Milliseconds())
 	})
-	t.Logf("all: %v", time.Since(began))
 }
 
 // boxes returns how much the least busy middlebox has seen, 1 if there is none.
