@@ -274,12 +274,14 @@ func beginCapture(t *testing.T, fs string, args ...string) (cmd *exec.Cmd, words
 		runtime.Goexit()
 	}
 	lines := bufio.NewReader(pipe)
-	first, _ := lines.ReadString('\n')
-	said.WriteString(first)
-	if !strings.Contains(first, "capturing on") {
-		io.Copy(&said, lines)
-		t.Errorf("%s", &said)
-		runtime.Goexit()
+	for !strings.Contains(said.String(), "capturing on") {
+		line, err := lines.ReadString('\n')
+		said.WriteString(line)
+		if err != nil {
+			t.Errorf("%v: %s", err, &said)
+			cmd.Wait()
+			runtime.Goexit()
+		}
 	}
 	rest := make(chan struct{})
 	go func() { io.Copy(&said, lines); close(rest) }()
