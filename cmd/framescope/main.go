@@ -128,7 +128,7 @@ read to its end (after printing all that could), 3 not permitted, 130 stopped.`,
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		return hinted{err, "see: " + cmd.CommandPath() + " --help"}
 	})
-	root.AddCommand(newDecode(std), newCapture(std), newDemo(std), newDoctor(std), newDoctorNamespace(), newFramings(std), newHexdump(std), newLab(std), newMPTCP(std), newServe(std), newVersion(std))
+	root.AddCommand(newDecode(std), newCapture(std), newDemo(std), newDoctor(std), newDoctorNamespace(), newFramings(std), newHexdump(std), newLab(std), newMPTCP(std), newServe(std), newSockets(std), newVersion(std))
 	addBuildTime(root)
 	return root
 }

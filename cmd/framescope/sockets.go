@@ -1,0 +1,212 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"framescope/capture/netns"
+	"framescope/cmd/framescope/internal/output"
+	"framescope/probes/sockdiag"
+	"framescope/probes/sockets"
+)
+
+// socketsFlags are what `framescope sockets` was told, and what one run of it has
+// found out besides sockets.
+type socketsFlags struct {
+	std                 stdio
+	out                 io.Writer // where sockets are printed
+	format, view, netns string
+
+	tcp, udp, unix, raw, mptcp, packet, netlink bool
+	listening, all, numeric, processes          bool
+	info, extended, four, six                   bool
+	owner, noOwner                              bool
+	internet                                    []string // lsof's -i
+	lsofStates                                  string   // and its -s
+	words                                       []string // of EXPR
+	expr                                        *sockets.Expr
+
+	watch, kill, yes    bool
+	interval, timeout   time.Duration
+	waitFor, save, diff string
+
+	cgroups sockets.Cgroups
+	owners  *sockets.Owners // once they have been looked for
+	unowned int             // sockets that were printed without one
+	notes   []string        // to be said below the table
+}
+
+var (
+	socketViews   = []string{"framescope", "ss", "netstat", "lsof"}
+	socketFormats = output.Formats
+)
+
+func newSockets(std stdio) *cobra.Command {
+	f := &socketsFlags{std: std, out: std.out}
+	c := &cobra.Command{
+		Use:   "sockets [EXPR]",
+		Short: "List sockets with their owners, as ss, netstat and lsof do, and say what is wrong with them",
+		Long: `Sockets lists the sockets of this network namespace or, with --netns, of another
+or of all: addresses, states, queues, and the processes that hold them.
+
+Without flags it shows TCP, MPTCP, UDP and raw sockets in every state, listeners
+first, an MPTCP connection with its subflows below it; -l shows what listens only,
+-a without a kind shows unix, packet and netlink sockets, too. With --view ss or
+netstat, sockets that listen are shown with -a or -l only, as these do.
+
+EXPR is a filter in the grammar of ss(8): state NAME, exclude NAME, src, dst,
+sport, dport, dev, fwmark, cgroup, autobound, with and, or, not and parentheses.
+-i alone adds what TCP measured (ss -i); with words behind it, it is that of
+lsof(8): -i [46][tcp|udp|mptcp][@HOST][:PORT]. The kernel does the filtering where
+it can.
+
+Recv-Q and Send-Q are bytes of TCP sockets, connections that wait and their bound
+of listeners, and memory, which is more than the data, of all others.
+Addresses are never looked up; ports have names in the views of others without -n.
+-o is the format here: timers, for which ss and netstat have it, are with -e.
+
+Exit status: 0 done; 1 --wait-for was in vain, --diff found a difference;
+2 wrong usage; 3 not permitted.`,
+		Example: `  framescope sockets
+  framescope sockets -tl
+  framescope sockets state established and dport = :443
+  framescope sockets -i :8765 -o json
+  framescope sockets --view ss -tanp dst 10.0.0.0/8
+  framescope sockets port 8765
+  framescope sockets diagnose --fail-on warning
+  framescope sockets --wait-for 'state listening sport = :8765' --timeout 10s`,
+		Args:              cobra.ArbitraryArgs,
+		ValidArgsFunction: cobra.NoFileCompletions,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if cmd.DisableFlagParsing {
+				cmd.DisableFlagParsing = false
+				if err := cmd.ParseFlags(internetFlags(args, f)); err != nil {
+					return cmd.FlagErrorFunc()(cmd, err)
+				}
+				if help, err := cmd.Flags().GetBool("help"); err == nil && help {
+					return cmd.Help()
+				}
+				args = cmd.Flags().Args()
+			}
+			f.words = args
+			return f.run(cmd)
+		},
+		// -iTCP:443 is not what the flags of pflag look like: they are parsed by
+		// RunE. Completion wants to know them.
+		DisableFlagParsing: !(len(os.Args) > 1 && strings.HasPrefix(os.Args[1], cobra.ShellCompRequestCmd)),
+	}
+	fl := c.Flags()
+	fl.SortFlags = false
+	fl.BoolVarP(&f.tcp, "tcp", "t", false, "TCP sockets")
+	fl.BoolVarP(&f.udp, "udp", "u", false, "UDP and UDP-Lite sockets")
+	fl.BoolVarP(&f.mptcp, "mptcp", "M", false, "MPTCP connections, with their subflows")
+	fl.BoolVarP(&f.raw, "raw", "w", false, "raw sockets")
+	fl.BoolVarP(&f.unix, "unix", "x", false, "unix sockets")
+	fl.BoolVarP(&f.packet, "packet", "0", false, "packet sockets")
+	fl.BoolVar(&f.netlink, "netlink", false, "netlink sockets")
+	fl.BoolVarP(&f.four, "ipv4", "4", false, "IPv4 only")
+	fl.BoolVarP(&f.six, "ipv6", "6", false, "IPv6 only")
+	fl.BoolVarP(&f.listening, "listening", "l", false, "only sockets that listen")
+	fl.BoolVarP(&f.all, "all", "a", false, "sockets that listen and others; of every kind if none is named")
+	fl.BoolVarP(&f.numeric, "numeric", "n", false, "no names of services")
+	fl.BoolVarP(&f.processes, "processes", "p", false, "processes, in the views of ss and netstat")
+	fl.BoolVarP(&f.info, "info", "i", false, "what TCP measured; or -i [46][tcp|udp][@HOST][:PORT]: only these")
+	fl.BoolVarP(&f.extended, "extended", "e", false, "user, inode, timer, age, drops, service, the other end; as of ss with its view")
+	fl.BoolVar(&f.owner, "owner", false, "find out which processes hold the sockets; the default but for ss and netstat")
+	fl.BoolVar(&f.noOwner, "no-owner", false, "do not: that takes time where processes have many files")
+	fl.StringVar(&f.view, "view", "framescope", "columns as of: framescope, ss, netstat or lsof")
+	fl.StringVarP(&f.format, "output", "o", "table", "`format`: table, wide, json, jsonl or csv")
+	fl.StringVar(&f.netns, "netns", "", "network namespace: a `name`, a process id, a path, or all")
+	fl.BoolVar(&f.watch, "watch", false, "go on and show what is opened, closed and changed")
+	fl.DurationVar(&f.interval, "interval", time.Second, "how often --watch looks again")
+	fl.StringVar(&f.waitFor, "wait-for", "", "wait until a socket matches this `expression`, and print it")
+	fl.DurationVar(&f.timeout, "timeout", 0, "how long --wait-for waits, and --watch goes on; 0: for ever")
+	fl.StringVar(&f.save, "save", "", "save the sockets to a `file`, for --diff")
+	fl.StringVar(&f.diff, "diff", "", "show what differs from a saved `file`")
+	fl.BoolVar(&f.kill, "kill", false, "end the sockets that match EXPR or -i, after asking")
+	fl.BoolVar(&f.yes, "yes", false, "--kill does not ask")
+	fl.StringVarP(&f.lsofStates, "states", "s", "", "")
+	_ = fl.MarkHidden("states") // lsof -sTCP:LISTEN
+	fl.BoolP("no-ports", "P", false, "")
+	_ = fl.MarkHidden("no-ports") // lsof -nP
+	complete := func(name string, values ...string) {
+		_ = c.RegisterFlagCompletionFunc(name, cobra.FixedCompletions(values, cobra.ShellCompDirectiveNoFileComp))
+	}
+	complete("view", socketViews...)
+	complete("output", socketFormats...)
+	complete("netns", "all")
+	for _, name := range []string{"interval", "wait-for", "timeout"} {
+		_ = c.RegisterFlagCompletionFunc(name, cobra.NoFileCompletions)
+	}
+	c.AddCommand(newSocketsPort(std), newSocketsDiagnose(std))
+	return c
+}
+
+func (f *socketsFlags) run(cmd *cobra.Command) error {
+	if !slices.Contains(socketFormats, f.format) {
+		return fmt.Errorf("--output %q: expected %s", f.format, strings.Join(socketFormats, ", "))
+	}
+	if !slices.Contains(socketViews, f.view) {
+		return fmt.Errorf("--view %q: expected %s", f.view, strings.Join(socketViews, ", "))
+	}
+	if f.owner && f.noOwner {
+		return errors.New("--owner and --no-owner contradict each other")
+	}
+	expr, err := sockets.Parse(strings.Join(f.words, " "))
+	if err != nil {
+		return hinted{fmt.Errorf("sockets: %w", err), "see: framescope sockets --help"}
+	}
+	all := []*sockets.Expr{expr}
+	var any []*sockets.Expr
+	for _, s := range f.internet {
+		e, err := sockets.ParseInternet(s)
+		if err != nil {
+			return hinted{fmt.Errorf("sockets: %w", err), "such as -i :8765, -i 4tcp@10.0.0.1:443"}
+		}
+		any = append(any, e)
+	}
+	f.expr = sockets.And(append(all, sockets.Or(any...))...)
+	if f.lsofStates != "" {
+		e, err := sockets.ParseStates(f.lsofStates)
+		if err != nil {
+			return fmt.Errorf("sockets: %w", err)
+		}
+		f.expr = sockets.And(f.expr, e)
+	}
+	switch {
+	case f.kill:
+		return f.explain(f.runKill())
+	case f.waitFor != "":
+		return f.explain(f.runWaitFor())
+	case f.watch:
+		return f.explain(f.runWatch())
+	case f.save != "":
+		return f.explain(f.runSave())
+	case f.diff != "":
+		return f.explain(f.runDiff())
+	}
+	return f.explain(f.list())
+}
+
+// explain says what to do about an error.
+func (f *socketsFlags) explain(err error) error { return explainSockets(f.netns, err) }
+
+func explainSockets(name string, err error) error {
+	var ns *netns.Error
+	switch {
+	case errors.As(err, &ns) && errors.Is(err, os.ErrPermission):
+		return hinted{err, "entering a namespace needs CAP_SYS_ADMIN there; try: sudo framescope sockets --netns " + shellQuote(name)}
+	case errors.As(err, &ns) && errors.Is(err, os.ErrNotExist):
+		return hinted{err, "ip netns shows the names; the id of a process that runs in it does, too"}
+	case errors.Is(err, sockdiag.ErrNotSupported):
+		return hinted{err, "sockets are listed on linux only"}
+	}
+	return err
+}

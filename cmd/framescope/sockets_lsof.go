@@ -1,0 +1,137 @@
+package main
+
+import (
+	"strconv"
+
+	"framescope/cmd/framescope/internal/output"
+	"framescope/probes/sockdiag"
+	"framescope/probes/sockets"
+)
+
+// lsofRows is the view of lsof(8): a row for each process that has a socket.
+type lsofRows struct {
+	f *socketsFlags
+	a *aligner
+}
+
+func newLsofRows(f *socketsFlags) *lsofRows {
+	p := &lsofRows{f: f}
+	p.a = newAligner(f.out, []string{"COMMAND", "PID", "USER", "FD", "TYPE", "DEVICE", "SIZE/OFF", "NODE", "NAME"},
+		[]bool{false, true, true, true, false, true, true, false, false})
+	p.a.gap = " "
+	return p
+}
+
+func (p *lsofRows) end(dst []byte, r *sockets.Row, peer bool) []byte {
+	a := r.Src
+	if peer {
+		a = r.Dst
+	}
+	ip := a.Addr()
+	switch {
+	case ip.IsUnspecified():
+		dst = append(dst, '*')
+	case ip.Is4In6():
+		dst = appendIPv4(dst, ip.Unmap().As4())
+	case ip.Is4():
+		dst = appendIPv4(dst, ip.As4())
+	default:
+		dst = append(appendIPv6(append(dst, '['), ip), ']')
+	}
+	dst = append(dst, ':')
+	if a.Port() == 0 {
+		return append(dst, '*')
+	}
+	if !p.f.numeric {
+		if name := sockets.Service(r.Kind, a.Port()); name != "" {
+			return append(dst, output.Visible(name)...)
+		}
+	}
+	return strconv.AppendUint(dst, uint64(a.Port()), 10)
+}
+
+func (p *lsofRows) print(r *sockets.Row) error {
+	for _, o := range r.Owners {
+		if err := p.owner(r, o); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (p *lsofRows) owner(r *sockets.Row, o sockets.Owner) error {
+	a := p.a
+	cell := func(s string) { a.buf = append(a.buf, s...); a.next() }
+	name := output.Visible(o.Name)
+	if len(o.Name) > 9 {
+		name = output.Visible(o.Name[:9])
+	}
+	cell(name)
+	cell(strconv.Itoa(o.PID))
+	cell(output.Visible(sockets.User(sockets.ProcessUser(o.PID))))
+	cell(strconv.Itoa(o.FD) + "u") // sockets are open for both
+	switch {
+	case r.Kind == sockets.Unix:
+		cell("unix")
+		cell("-") // lsof has an address of the kernel here
+		cell("0t0")
+		cell(strconv.FormatUint(uint64(r.Inode), 10))
+	case r.Kind == sockets.Packet:
+		cell("pack")
+		cell(strconv.FormatUint(uint64(r.Inode), 10))
+		cell("0t0")
+		cell("ALL")
+	case r.Kind == sockets.Netlink:
+		cell("netlink")
+		cell("-")
+		cell("0t0")
+		cell(strconv.FormatUint(uint64(r.Inode), 10))
+	default:
+		cell(map[bool]string{true: "IPv6", false: "IPv4"}[r.Family == sockdiag.IPv6])
+		cell(strconv.FormatUint(uint64(r.Inode), 10))
+		cell("0t0")
+		cell(map[sockets.Kind]string{sockets.TCP: "TCP", sockets.MPTCP: "MPTCP", sockets.UDP: "UDP", sockets.UDPLite: "UDPLITE", sockets.Raw: ipProtocol(r.Protocol)}[r.Kind])
+	}
+	switch r.Kind {
+	case sockets.Unix:
+		a.buf = appendUnixName(a.buf, r.Name)
+		a.buf = append(append(a.buf, " type="...), map[sockdiag.SocketType]string{sockdiag.Stream: "STREAM", sockdiag.Dgram: "DGRAM", sockdiag.SeqPacket: "SEQPACKET"}[r.Type]...)
+		switch r.State {
+		case sockdiag.Listen:
+			a.buf = append(a.buf, " (LISTEN)"...)
+		case sockdiag.Established:
+			a.buf = append(a.buf, " (CONNECTED)"...)
+		default:
+			a.buf = append(a.buf, " (UNCONNECTED)"...)
+		}
+	case sockets.Packet, sockets.Netlink:
+		a.buf = appendLocal(a.buf, r)
+	default:
+		a.buf = p.end(a.buf, r, false)
+		if r.Dst.Port() != 0 {
+			a.buf = p.end(append(a.buf, "->"...), r, true)
+		}
+		if r.Kind == sockets.TCP || r.Kind == sockets.MPTCP {
+			a.buf = append(append(append(a.buf, " ("...), lsofState(r)...), ')')
+		}
+	}
+	a.next()
+	return a.row()
+}
+
+func lsofState(r *sockets.Row) string {
+	switch r.State {
+	case sockdiag.CloseState:
+		return "CLOSED"
+	case sockdiag.FinWait1:
+		return "FIN_WAIT1"
+	}
+	return r.State.String()
+}
+
+func (p *lsofRows) close() error {
+	if p.a.rows == 0 && !p.a.open {
+		return nil // lsof says nothing then
+	}
+	return p.a.close()
+}

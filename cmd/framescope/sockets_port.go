@@ -1,0 +1,212 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"net/netip"
+	"strconv"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"framescope/cmd/framescope/internal/output"
+	"framescope/probes/sockets"
+)
+
+// portFlags are what `framescope sockets port` was told.
+type portFlags struct {
+	std           stdio
+	format, netns string
+	addrs         []string
+	udp, need     bool
+}
+
+func newSocketsPort(std stdio) *cobra.Command {
+	f := &portFlags{std: std}
+	c := &cobra.Command{
+		Use:   "port PORT",
+		Short: "Say who has a port, or why it cannot be bound",
+		Long: `Port binds the port for a moment, without listening, and says who has it if that
+does not work: a listener; an IPv6 listener that takes IPv4 as well; sockets of
+another user that share it; a socket that is bound and does not listen; an
+outgoing connection; connections in TIME_WAIT, or left by a listener that is gone.
+
+Exit status: 0 done; 1 with --require-free, if it is not free; 2 wrong usage;
+3 not permitted.`,
+		Example: `  framescope sockets port 8765
+  framescope sockets port 53 --udp --address 127.0.0.1
+  framescope sockets port 8080 --require-free && start-server`,
+		Args: func(_ *cobra.Command, args []string) error {
+			if len(args) != 1 {
+				return hinted{errors.New("sockets port: expected one port"), "try: framescope sockets port 8765"}
+			}
+			return nil
+		},
+		ValidArgsFunction: cobra.NoFileCompletions,
+		RunE:              func(_ *cobra.Command, args []string) error { return f.run(args[0]) },
+	}
+	fl := c.Flags()
+	fl.SortFlags = false
+	fl.BoolVarP(&f.udp, "udp", "u", false, "the port of UDP")
+	fl.StringSliceVar(&f.addrs, "address", nil, "`address` to bind; otherwise 0.0.0.0 and [::]")
+	fl.BoolVar(&f.need, "require-free", false, "exit status 1 if the port is not free")
+	fl.StringVar(&f.netns, "netns", "", "network namespace: a `name`, a process id, a path, or all")
+	fl.StringVarP(&f.format, "output", "o", "table", "`format`: table or json")
+	_ = c.RegisterFlagCompletionFunc("output", cobra.FixedCompletions([]string{"table", "json"}, cobra.ShellCompDirectiveNoFileComp))
+	return c
+}
+
+func (f *portFlags) run(arg string) error {
+	port, err := strconv.ParseUint(strings.TrimPrefix(arg, ":"), 10, 16)
+	if err != nil || port == 0 {
+		return fmt.Errorf("sockets port: %q is no port: expected 1 to 65535", arg)
+	}
+	if f.format != "table" && f.format != "json" {
+		return fmt.Errorf("--output %q: expected table or json", f.format)
+	}
+	var addrs []netip.Addr
+	for _, s := range f.addrs {
+		a, err := netip.ParseAddr(strings.Trim(s, "[]"))
+		if err != nil {
+			return fmt.Errorf("--address %q: expected an address, such as 127.0.0.1 or ::1", s)
+		}
+		addrs = append(addrs, a)
+	}
+	kind := sockets.TCP
+	if f.udp {
+		kind = sockets.UDP
+	}
+	var notes []string
+	free := true
+	err = eachNamespace(f.netns, &notes, func(l *sockets.Lister) error {
+		r, owners, err := l.Port(kind, uint16(port), addrs...)
+		if err != nil {
+			return err
+		}
+		free = free && r.Free()
+		if f.format == "json" {
+			return f.json(l.Netns, r)
+		}
+		if l.Netns != "" {
+			if _, err := fmt.Fprintf(f.std.out, "network namespace %s: ", visible(l.Netns)); err != nil {
+				return fmt.Errorf("standard output: %w", err)
+			}
+		}
+		if _, err := f.std.out.Write(f.report(r, owners)); err != nil {
+			return fmt.Errorf("standard output: %w", err)
+		}
+		return nil
+	})
+	if err != nil {
+		return explainSockets(f.netns, err)
+	}
+	if f.need && !free {
+		return status(exitFailed)
+	}
+	return nil
+}
+
+func bindText(err error) string {
+	if err == nil {
+		return "works"
+	}
+	return err.Error()
+}
+
+// report is what a person reads.
+func (f *portFlags) report(r *sockets.PortReport, owners *sockets.Owners) []byte {
+	b := fmt.Appendf(nil, "%v\n", r)
+	if len(r.Holders) > 0 {
+		b = append(b, '\n')
+	}
+	for _, h := range r.Holders {
+		b = fmt.Appendf(b, "  %s %s ", h.Kind, stateName(h))
+		b = appendAddr(b, h.Src, interfaceName(h))
+		if h.Dst.Port() != 0 {
+			b = appendAddr(append(b, " > "...), h.Dst, "")
+		}
+		b = append(b, "  "...)
+		switch {
+		case len(h.Owners) > 0:
+			b = appendOwners(b, h)
+		case !h.Full:
+			b = append(b, "no process: the kernel holds it for "...)
+			b = append(appendAge(b, h.Expires), " more"...)
+		case h.Inode == 0:
+			b = append(b, "no process"...)
+		case owners.Hidden > 0:
+			b = append(b, "a process of another user: sudo shows it"...)
+		default:
+			b = append(b, "no process that can be seen: the kernel's, or of a container's outside"...)
+		}
+		if h.HasUID {
+			b = append(append(b, ", user "...), output.Visible(sockets.User(h.UID))...)
+		}
+		b = append(b, '\n')
+	}
+	if r.More > 0 {
+		b = fmt.Appendf(b, "  and %d more\n", r.More)
+	}
+	seen := map[sockets.Cause]bool{}
+	for i := range r.Binds {
+		bind := &r.Binds[i]
+		b = fmt.Appendf(b, "\n  bind %v: %s", bind.Addr, bindText(bind.Plain))
+		if bind.Plain != nil {
+			b = fmt.Appendf(b, "; with SO_REUSEADDR: %s; with SO_REUSEPORT: %s", bindText(bind.ReuseAddr), bindText(bind.ReusePort))
+		}
+		b = append(b, '\n')
+		if bind.Free() || seen[bind.Cause] {
+			continue
+		}
+		seen[bind.Cause] = true
+		text, fix := bind.Cause.Text()
+		b = fmt.Appendf(b, "    %-9s %s\n", bind.Cause, text)
+		for i, line := range strings.Split(fix, "\n") {
+			b = fmt.Appendf(b, "    %-9s %s\n", map[bool]string{true: "fix"}[i == 0], line)
+		}
+	}
+	return b
+}
+
+// json prints the report as JSON.
+func (f *portFlags) json(netns string, r *sockets.PortReport) error {
+	type bind struct {
+		Address   string        `json:"address"`
+		Free      bool          `json:"free"`
+		Cause     sockets.Cause `json:"cause,omitempty"`
+		Text      string        `json:"text,omitempty"`
+		Fix       string        `json:"fix,omitempty"`
+		Plain     string        `json:"plain"`
+		ReuseAddr string        `json:"reuse_addr"`
+		ReusePort string        `json:"reuse_port"`
+		Holder    *socketRecord `json:"holder,omitempty"`
+	}
+	out := struct {
+		Schema    string         `json:"schema"`
+		Type      string         `json:"type"`
+		Netns     string         `json:"netns,omitempty"`
+		Transport string         `json:"transport"`
+		Port      uint16         `json:"port"`
+		Free      bool           `json:"free"`
+		Binds     []bind         `json:"binds"`
+		Holders   []socketRecord `json:"holders"`
+		More      int            `json:"more,omitempty"`
+	}{Schema: "1.0", Type: "port", Netns: netns, Transport: r.Kind.String(), Port: r.Port, Free: r.Free(), Holders: []socketRecord{}, More: r.More}
+	sf := &socketsFlags{}
+	for _, h := range r.Holders {
+		out.Holders = append(out.Holders, sf.record(h))
+	}
+	for i := range r.Binds {
+		x := &r.Binds[i]
+		j := bind{Address: x.Addr.String(), Free: x.Free(), Cause: x.Cause, Plain: bindText(x.Plain), ReuseAddr: bindText(x.ReuseAddr), ReusePort: bindText(x.ReusePort)}
+		if x.Cause != "" {
+			j.Text, j.Fix = x.Cause.Text()
+		}
+		if x.Holder != nil {
+			h := sf.record(x.Holder)
+			j.Holder = &h
+		}
+		out.Binds = append(out.Binds, j)
+	}
+	return writeJSON(f.std.out, out)
+}

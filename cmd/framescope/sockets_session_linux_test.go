@@ -1,0 +1,475 @@
+package main
+
+import (
+	"bytes"
+	"encoding/csv"
+	"encoding/json"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"framescope/capture/netns"
+)
+
+// want fails the test if a command did not end well, or said something.
+func (s *stage) want(status int, args ...string) string {
+	s.t.Helper()
+	out, errs, code := s.framescope(args...)
+	if code != status || status == 0 && errs != "" {
+		s.t.Fatalf("%q: exit %d, want %d: %s%s", args, code, status, out, errs)
+	}
+	return out
+}
+
+// What a beginner's guide to sockets shows: the server that listens, and a client
+// that sends to a server that never reads.
+func TestSocketsSession(t *testing.T) {
+	s := newStage(t)
+	me := fmt.Sprint(os.Getpid())
+	l := s.listen(unix.AF_INET, v4(65432), 0)
+	got := lines(s.want(0, "sockets"), nil)
+	if len(got) != 2 || !strings.HasPrefix(got[1], "tcp LISTEN 0 16 127.0.0.1:65432 0.0.0.0:* framescope.test "+me+"/") {
+		t.Fatalf("%q", got)
+	}
+	if out := s.want(0, "sockets", "diagnose", "--fail-on", "note"); out != "nothing is wrong with the sockets here\n" {
+		t.Errorf("%s", out)
+	}
+	c, srv := s.pair(l, unix.AF_INET, v4(65432), 0)
+	s.must(unix.SetNonblock(c, true))
+	sent := 0
+	for {
+		n, err := unix.Write(c, make([]byte, 100_000))
+		if err == unix.EAGAIN {
+			break
+		}
+		s.must(err)
+		sent += n
+	}
+	time.Sleep(1200 * time.Millisecond)
+	var rows []socketRecord
+	s.must(json.Unmarshal([]byte(s.want(0, "sockets", "state", "established", "-o", "json", "-i")), &rows))
+	if len(rows) != 2 {
+		t.Fatalf("%+v", rows)
+	}
+	queued := uint32(0)
+	for _, r := range rows {
+		queued += r.Socket.RecvQ + r.Socket.SendQ
+		if len(r.Process) != 1 || r.Process[0].PID != os.Getpid() || r.TCP == nil || r.Network.Transport != "tcp" || r.Type != "socket" {
+			t.Errorf("%+v", r)
+		}
+	}
+	if int(queued) != sent || sent < 400_000 {
+		t.Errorf("%d bytes in queues, %d sent", queued, sent)
+	}
+	out := s.want(1, "sockets", "diagnose", "--fail-on", "warning", "--min-age", "300ms", "--between", "100ms")
+	for _, w := range []string{
+		"warning  socket-reader-stuck  ", "warning  socket-peer-not-reading  ", "\n2 warnings\n", "framescope.test " + me + "/" + fmt.Sprint(srv), "nothing was read in 0.1 s",
+		"  other    tcp 127.0.0.1:65432 > ",
+	} {
+		if !strings.Contains(out, w) {
+			t.Errorf("diagnose does not say %q:\n%s", w, out)
+		}
+	}
+	s.want(0, "sockets", "diagnose", "--fail-on", "error", "--min-age", "300ms", "--between", "100ms")
+	var found []struct {
+		Type    string
+		Finding struct {
+			ID       string
+			Severity string
+			Evidence []struct{ Text string }
+		}
+		Socket socketRecord
+	}
+	s.must(json.Unmarshal([]byte(s.want(0, "sockets", "diagnose", "-o", "json", "--min-age", "300ms", "--between", "100ms")), &found))
+	if len(found) != 2 || found[0].Finding.ID != "socket-reader-stuck" || found[0].Socket.Other == nil || len(found[0].Finding.Evidence) == 0 {
+		t.Errorf("%+v", found)
+	}
+
+	out = s.want(0, "sockets", "port", "65432", "--address", "127.0.0.1")
+	for _, w := range []string{"cannot be bound: another socket has it", "tcp LISTEN 127.0.0.1:65432  framescope.test " + me, "address already in use"} {
+		if !strings.Contains(out, w) {
+			t.Errorf("port does not say %q:\n%s", w, out)
+		}
+	}
+	s.want(1, "sockets", "port", "65432", "--require-free")
+	s.want(0, "sockets", "port", "65433", "--require-free")
+	var port struct {
+		Free  bool
+		Binds []struct{ Cause, Address string }
+	}
+	s.must(json.Unmarshal([]byte(s.want(0, "sockets", "port", "65432", "-o", "json")), &port))
+	if port.Free || len(port.Binds) != 2 || port.Binds[0].Cause != "listener" || port.Binds[1].Cause != "" {
+		t.Errorf("%+v", port)
+	}
+}
+
+// Every format holds every socket.
+func TestSocketsFormats(t *testing.T) {
+	s := newStage(t)
+	s.crowd()
+	s.mptcp()
+	var array []socketRecord
+	s.must(json.Unmarshal([]byte(s.want(0, "sockets", "-tuxwM0", "-o", "json")), &array))
+	kinds := map[string]int{}
+	for _, r := range array {
+		kinds[r.Network.Transport]++
+		for _, f := range r.Subflow {
+			if f.Network.Transport != "tcp" {
+				t.Errorf("a subflow of %q", f.Network.Transport)
+			}
+			kinds["subflow"]++
+		}
+	}
+	for _, k := range []string{"tcp", "mptcp", "subflow", "udp", "raw", "unix", "packet"} {
+		if kinds[k] == 0 {
+			t.Errorf("no socket of the kind %s: %v", k, kinds)
+		}
+	}
+	var n int
+	for l := range strings.Lines(s.want(0, "sockets", "-tuxwM0", "-o", "jsonl", "-e")) {
+		var r socketRecord
+		s.must(json.Unmarshal([]byte(l), &r))
+		n++
+	}
+	if n != len(array) {
+		t.Errorf("%d lines, %d in the array", n, len(array))
+	}
+	table, err := csv.NewReader(strings.NewReader(s.want(0, "sockets", "-tuxwM0", "-o", "csv"))).ReadAll()
+	s.must(err)
+	if len(table) != 1+len(array)+kinds["subflow"] {
+		t.Errorf("%d lines of CSV", len(table))
+	}
+	for _, format := range []string{"table", "wide"} {
+		rows := strings.Split(strings.TrimSuffix(s.want(0, "sockets", "-tuxwM0", "-o", format), "\n"), "\n")
+		if len(rows) != len(table) {
+			t.Errorf("%s: %d lines, want %d", format, len(rows), len(table))
+		}
+		for _, r := range rows {
+			if strings.HasSuffix(r, " ") {
+				t.Errorf("%s: %q ends with a blank", format, r)
+			}
+		}
+	}
+	if out := s.want(0, "sockets", "-a"); !strings.Contains(out, "netlink  UNCONN") {
+		t.Errorf("-a without netlink sockets:\n%s", out)
+	}
+	if out := s.want(0, "sockets", "-o", "json", "sport = :9"); out != "[]\n" {
+		t.Errorf("%q", out)
+	}
+	info := s.want(0, "sockets", "--view", "ss", "-tin", "state", "established", "dport", "=", ":8766")
+	for _, w := range []string{"wscale:", "rto:", "rtt:", "cwnd:10", "mss:"} {
+		if !strings.Contains(info, w) {
+			t.Errorf("ss -i does not say %s: %s", w, info)
+		}
+	}
+}
+
+func TestSocketsWaitFor(t *testing.T) {
+	s := newStage(t)
+	fd := s.socket(unix.AF_INET, unix.SOCK_STREAM, 0)
+	s.must(unix.Bind(fd, v4(8765)))
+	go func() {
+		time.Sleep(200 * time.Millisecond)
+		unix.Listen(fd, 1)
+	}()
+	if out := s.want(0, "sockets", "--wait-for", "state listening sport = :8765", "--timeout", "5s"); !strings.Contains(out, "LISTEN") {
+		t.Errorf("%s", out)
+	}
+	_, errs, code := s.framescope("sockets", "--wait-for", "state listening sport = :8766", "--timeout", "100ms")
+	if code != 1 || !strings.Contains(errs, "no socket matched in 100ms") {
+		t.Errorf("exit %d: %s", code, errs)
+	}
+}
+
+func TestSocketsSaveDiff(t *testing.T) {
+	s := newStage(t)
+	l := s.listen(unix.AF_INET, v4(8765), 0)
+	c, _ := s.pair(l, unix.AF_INET, v4(8765), 0)
+	gone := s.listen(unix.AF_INET, v4(8766), 0)
+	file := filepath.Join(t.TempDir(), "saved")
+	if _, errs, code := s.framescope("sockets", "-t", "--save", file); code != 0 || !strings.Contains(errs, "4 sockets saved") {
+		t.Fatalf("exit %d: %s", code, errs)
+	}
+	s.want(0, "sockets", "-t", "--diff", file)
+	s.close(gone)
+	s.listen(unix.AF_INET, v4(8767), 0)
+	unix.Shutdown(c, unix.SHUT_WR)
+	time.Sleep(100 * time.Millisecond)
+	out := s.want(1, "sockets", "-t", "--diff", file)
+	for _, w := range []string{"opened  tcp 127.0.0.1:8767 LISTEN", "closed  tcp 127.0.0.1:8766 LISTEN", "CLOSE_WAIT, was ESTABLISHED", "FIN_WAIT2, was ESTABLISHED"} {
+		if !strings.Contains(out, w) {
+			t.Errorf("it does not say %q:\n%s", w, out)
+		}
+	}
+	if n := strings.Count(out, "\n"); n != 4 {
+		t.Errorf("%d lines:\n%s", n, out)
+	}
+	s.must(os.WriteFile(file, []byte("{}\n"), 0o600))
+	if _, errs, code := s.framescope("sockets", "--diff", file); code != 2 || !strings.Contains(errs, "not a file of --save") {
+		t.Errorf("exit %d: %s", code, errs)
+	}
+}
+
+func TestSocketsWatch(t *testing.T) {
+	s := newStage(t)
+	l := s.listen(unix.AF_INET, v4(8765), 0)
+	done := make(chan string)
+	go func() {
+		out, _, _ := s.framescope("sockets", "-t", "--watch", "--interval", "100ms", "--timeout", "1500ms")
+		done <- out
+	}()
+	time.Sleep(400 * time.Millisecond)
+	c, srv := s.pair(l, unix.AF_INET, v4(8765), 0)
+	time.Sleep(300 * time.Millisecond)
+	unix.Write(c, []byte("hello"))
+	unix.Shutdown(c, unix.SHUT_WR)
+	time.Sleep(300 * time.Millisecond)
+	s.close(srv)
+	s.close(c)
+	seen := map[string]int{}
+	var last socketEvent
+	for l := range strings.Lines(<-done) {
+		var e socketEvent
+		if err := json.Unmarshal([]byte(l), &e); err != nil {
+			t.Fatalf("%q: %v", l, err)
+		}
+		seen[e.Event+" "+e.From+" "+e.Socket.State]++
+		if e.Event == "closed" && e.TCP != nil && e.TCP.BytesRecv == 6 {
+			last = e
+		}
+	}
+	if seen["opened  ESTABLISHED"] != 2 || seen["changed ESTABLISHED CLOSE_WAIT"] != 1 {
+		t.Errorf("%v", seen)
+	}
+	// the end comes with what was counted, and whose it was is known from before
+	if len(last.Process) != 1 || last.Process[0].PID != os.Getpid() {
+		t.Errorf("the end of the server's side: %+v, of %v", last, seen)
+	}
+}
+
+// --netns all finds a namespace that no process is in, by its name, with the
+// interfaces that are there.
+func TestSocketsNamespaces(t *testing.T) {
+	if os.Getuid() != 0 {
+		t.Skip("a network namespace needs CAP_SYS_ADMIN")
+	}
+	name := fmt.Sprintf("fs-sockets-%d", os.Getpid())
+	if out, err := exec.Command("ip", "netns", "add", name).CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	defer exec.Command("ip", "netns", "delete", name).Run()
+	ns, err := netns.Open(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer ns.Close()
+	s := &stage{t, ns, map[int]bool{}}
+	s.must(netns.Do(ns, loopbackUp))
+	fd := s.listen(unix.AF_INET, v4(8765), 0)
+	defer s.close(fd)
+	s.must(unix.BindToDevice(fd, "lo"))
+	file := filepath.Join(t.TempDir(), "out")
+	out, err := os.Create(file)
+	s.must(err)
+	defer out.Close()
+	if code := run([]string{"sockets", "-t", "--netns", "all", "sport = :8765"}, stdio{os.Stdin, out, out}); code != 0 {
+		t.Errorf("exit %d", code)
+	}
+	b, err := os.ReadFile(file)
+	s.must(err)
+	want := fmt.Sprintf("%s tcp LISTEN 0 16 127.0.0.1%%lo:8765 0.0.0.0:* framescope.test %d/%d", name, os.Getpid(), fd)
+	if got := lines(string(b), nil); !slices.Contains(got, want) {
+		t.Errorf("%q, want %q", got, want)
+	}
+}
+
+// Few rows are in order: listeners first, by port.
+func TestSocketsOrder(t *testing.T) {
+	s := newStage(t)
+	l := s.listen(unix.AF_INET, v4(9000), 0)
+	s.pair(l, unix.AF_INET, v4(9000), 0)
+	s.listen(unix.AF_INET, v4(8000), 0)
+	s.listen(unix.AF_INET, v4(8500), 0)
+	for _, flags := range []string{"--owner", "--no-owner"} {
+		var ports []string
+		for l := range strings.Lines(s.want(0, "sockets", "-t", flags)) {
+			_, port, _ := strings.Cut(strings.Fields(l)[4], ":")
+			ports = append(ports, port)
+		}
+		if got := strings.Join(ports[:5], " "); got != " 8000 8500 9000 9000" {
+			t.Errorf("%s: %s", flags, got)
+		}
+	}
+}
+
+func TestSocketsKill(t *testing.T) {
+	s := newStage(t)
+	l := s.listen(unix.AF_INET, v4(8765), 0)
+	c, _ := s.pair(l, unix.AF_INET, v4(8765), 0)
+	_, errs, code := s.framescope("sockets", "--kill", "--yes")
+	if code != 2 || !strings.Contains(errs, "say which sockets") {
+		t.Errorf("exit %d: %s", code, errs)
+	}
+	if _, errs, code = s.framescope("sockets", "--kill", "dport = :8765"); code != 2 || !strings.Contains(errs, "with --yes nothing is asked") {
+		t.Errorf("exit %d: %s", code, errs)
+	}
+	out, errs, code := s.framescope("sockets", "--kill", "--yes", "dport = :8765")
+	if code != 0 || !strings.Contains(out, "ESTABLISHED") || !strings.Contains(errs, "1 socket was ended") {
+		t.Errorf("exit %d: %s%s", code, out, errs)
+	}
+	if _, err := unix.Read(c, make([]byte, 1)); err != unix.ECONNABORTED {
+		t.Errorf("the owner reads: %v", err)
+	}
+	if _, errs, code = s.framescope("sockets", "--kill", "--yes", "dport = :8765"); code != 1 || !strings.Contains(errs, "no socket matches") {
+		t.Errorf("exit %d: %s", code, errs)
+	}
+}
+
+// What a process calls itself cannot do anything to a terminal.
+func TestSocketsHostileName(t *testing.T) {
+	s := newStage(t)
+	path := filepath.Join(t.TempDir(), "a\x1b[31m\u202e\u009bb")
+	x := s.socket(unix.AF_UNIX, unix.SOCK_STREAM, 0)
+	s.must(unix.Bind(x, &unix.SockaddrUnix{Name: path}))
+	s.must(unix.Listen(x, 4))
+	comm, err := os.ReadFile("/proc/self/comm")
+	s.must(err)
+	s.must(os.WriteFile("/proc/self/comm", []byte("e\x1b[31m\xff\n\u009bvil"), 0))
+	defer os.WriteFile("/proc/self/comm", bytes.TrimSpace(comm), 0)
+	s.listen(unix.AF_INET, v4(8765), 0)
+	for _, args := range []string{
+		"-a", "-a -o wide", "-a -o json", "-a -o jsonl", "-a -o csv", "--view ss -anp", "--view netstat -anp", "--view lsof -tux", "port 8765", "port 8765 -o json",
+	} {
+		out := s.want(0, append([]string{"sockets"}, strings.Fields(args)...)...)
+		if i := strings.IndexFunc(out, func(r rune) bool { return r != '\n' && r < ' ' || r == 0x7f || r == 0xfffd || r == 0x202e || r == 0x9b }); i >= 0 && !strings.Contains(args, "json") {
+			t.Errorf("%s: %q", args, out[max(0, i-20):min(len(out), i+20)])
+		}
+		if strings.ContainsAny(out, "\x1b\u202e\u009b") {
+			t.Errorf("%s: %q", args, out)
+		}
+	}
+}
+
+// A plain user sees every socket, and is told once what is missing.
+func TestSocketsPlainUser(t *testing.T) {
+	s := newStage(t)
+	s.listen(unix.AF_INET, v4(8765), 0)
+	plain := func(args ...string) (string, string, int) {
+		c := exec.Command("/proc/self/exe")
+		c.Args = append([]string{"framescope", "sockets"}, args...)
+		c.Dir = "/"
+		c.Env = append(os.Environ(), "GOCOVERDIR=/tmp")
+		c.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: 65534, Gid: 65534}}
+		var out, errs bytes.Buffer
+		c.Stdout, c.Stderr = &out, &errs
+		s.must(netns.Do(s.ns, c.Start))
+		_ = c.Wait()
+		return out.String(), errs.String(), c.ProcessState.ExitCode()
+	}
+	out, errs, code := plain()
+	if code != 0 || !strings.Contains(out, "tcp    LISTEN       0      16  127.0.0.1:8765") || strings.Contains(out, "framescope.test") {
+		t.Errorf("exit %d:\n%s%s", code, out, errs)
+	}
+	if strings.Count(errs, "\n") != 1 || !strings.Contains(errs, "1 socket without a process") || !strings.Contains(errs, "sudo shows them") {
+		t.Errorf("%q", errs)
+	}
+	if out, errs, code = plain("--no-owner"); code != 0 || errs != "" || !strings.Contains(out, "LISTEN") {
+		t.Errorf("exit %d:\n%s%s", code, out, errs)
+	}
+	if out, errs, code = plain("diagnose"); code != 0 || errs != "" || out != "nothing is wrong with the sockets here\n" {
+		t.Errorf("exit %d:\n%s%s", code, out, errs)
+	}
+	if out, _, code = plain("port", "8765"); code != 0 || !strings.Contains(out, "a process of another user: sudo shows it, user root") {
+		t.Errorf("exit %d:\n%s", code, out)
+	}
+	if _, errs, code = plain("--netns", "1"); code != 3 || !strings.Contains(errs, "try: sudo framescope sockets --netns 1") {
+		t.Errorf("exit %d: %s", code, errs)
+	}
+	s.must(netns.Do(s.ns, func() error { return os.WriteFile("/proc/sys/net/ipv4/ip_unprivileged_port_start", []byte("1024"), 0) }))
+	if out, _, code = plain("port", "80", "-o", "json"); code != 0 || !strings.Contains(out, `"cause":"privileged"`) {
+		t.Errorf("exit %d:\n%s", code, out)
+	}
+}
+
+// lsof's -i is taken out of the flags, whatever it is glued to.
+func TestInternetFlags(t *testing.T) {
+	for _, tt := range []struct{ args, internet, rest string }{
+		{"-i :80", ":80", ""}, {"-i:80", ":80", ""}, {"-iTCP", "TCP", ""}, {"-iTCP:80 -n", "TCP:80", "-n"}, {"-ni:80", ":80", "-n"}, {"-i 4tcp@127.0.0.1:80", "4tcp@127.0.0.1:80", ""},
+		{"-ti", "", "-ti"}, {"-i", "", "-i"}, {"-tin state established", "", "-tin state established"}, {"-i state established", "", "-i state established"},
+		{"-i -n", "", "-i -n"}, {"-i udp -i6", "udp 6", ""}, {"-o wide -i", "", "-o wide -i"}, {"--info", "", "--info"}, {"-- -i:80", "", "-- -i:80"}, {"-owide", "", "-owide"},
+	} {
+		var f socketsFlags
+		rest := internetFlags(strings.Fields(tt.args), &f)
+		if !slices.Equal(f.internet, strings.Fields(tt.internet)) || !slices.Equal(rest, strings.Fields(tt.rest)) {
+			t.Errorf("%s: %q and %q, want %q and %q", tt.args, f.internet, rest, tt.internet, tt.rest)
+		}
+	}
+}
+
+// A table prints what it has before it knows all, and is aligned nevertheless.
+func TestAligner(t *testing.T) {
+	var b bytes.Buffer
+	a := newAligner(&b, []string{"name", "n", "text"}, []bool{false, true, false})
+	for i := range 3 * sampledRows {
+		a.buf = fmt.Appendf(a.buf, "r%d", i%10)
+		a.next()
+		a.buf = fmt.Appendf(a.buf, "%d", i)
+		a.next()
+		if i%2 == 0 {
+			a.buf = append(a.buf, "even"...)
+		}
+		a.next()
+		s := a.row()
+		if s != nil {
+			t.Fatal(s)
+		}
+		if i == 1 || i == 2*sampledRows {
+			s = a.below([]byte("  below"))
+		}
+		if s != nil {
+			t.Fatal(s)
+		}
+		if len(a.ends) > 3*sampledRows {
+			t.Fatalf("%d cells are held", len(a.ends))
+		}
+	}
+	if err := a.close(); err != nil {
+		t.Fatal(err)
+	}
+	got := strings.Split(b.String(), "\n")
+	for i, want := range map[int]string{0: "name    n  text", 1: "r0      0  even", 2: "r1      1", 3: "  below", 4: "r2      2  even", 1002: "r0    1000  even", 2003: "  below"} {
+		if i < 1002 && got[i] != want || i == 2003 && got[i] != want {
+			t.Errorf("line %d: %q, want %q", i, got[i], want)
+		}
+	}
+	if len(got) != 3*sampledRows+2+1+1 {
+		t.Errorf("%d lines", len(got))
+	}
+}
+
+// Rows of a table cost no memory.
+func TestSocketsTableAllocs(t *testing.T) {
+	s := newStage(t)
+	l := s.listen(unix.AF_INET, v4(8765), 0)
+	count := func() float64 {
+		return testing.AllocsPerRun(3, func() { s.want(0, "sockets", "-t", "--no-owner") })
+	}
+	for range 300 { // more than are put in order
+		s.pair(l, unix.AF_INET, v4(8765), 0)
+	}
+	few := count()
+	for range 300 {
+		s.pair(l, unix.AF_INET, v4(8765), 0)
+	}
+	if many := count(); many > few+100 {
+		t.Errorf("%v allocations for 601 sockets, %v for 1201", few, many)
+	}
+}

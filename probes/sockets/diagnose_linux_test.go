@@ -1,0 +1,315 @@
+package sockets
+
+import (
+	"net"
+	"os"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/vishvananda/netlink"
+	"golang.org/x/sys/unix"
+
+	"framescope/decode/finding"
+)
+
+// Every fault is made for real, and has to be found under its name: with the
+// process that holds the socket, what was seen, and nothing else.
+func TestDiagnose(t *testing.T) {
+	const age = 300 * time.Millisecond
+	for _, tt := range []struct {
+		name  string
+		make  func(t *testing.T, s *stage)
+		want  []string // ids
+		seen  string   // in the evidence of the first
+		other bool     // the other end is known
+		wait  time.Duration
+	}{
+		{name: "reader stuck, peer not reading", make: func(_ *testing.T, s *stage) {
+			c, _ := s.pair(8765)
+			s.fill(c)
+		}, want: []string{PeerNotReading, ReaderStuck}, seen: "never sent", other: true, wait: time.Second},
+		{name: "the end of the stream was read", make: func(_ *testing.T, s *stage) {
+			c, srv := s.pair(8765)
+			unix.Shutdown(c, unix.SHUT_WR)
+			if n, err := unix.Read(srv, make([]byte, 1)); n != 0 || err != nil {
+				s.tb.Fatal(n, err)
+			}
+		}, want: []string{CloseWaitLeak, HalfClosed}, seen: "Recv-Q 0", other: true},
+		{name: "the end of the stream was not read", make: func(_ *testing.T, s *stage) {
+			c, _ := s.pair(8765)
+			unix.Shutdown(c, unix.SHUT_WR)
+		}, want: []string{CloseWaitNotRead, HalfClosed}, seen: "Recv-Q 1:", other: true},
+		{name: "data and the end were not read", make: func(_ *testing.T, s *stage) {
+			c, _ := s.pair(8765)
+			unix.Write(c, []byte("hello"))
+			unix.Shutdown(c, unix.SHUT_WR)
+		}, want: []string{CloseWaitUnread, HalfClosed}, seen: "Recv-Q 6: 5 bytes and the peer's FIN", other: true},
+		{name: "nobody answers", make: func(_ *testing.T, s *stage) {
+			// A route to a place where nobody is.
+			s.do(func() error { return addBlackhole() })
+			fd := s.socket(unix.AF_INET, unix.SOCK_STREAM|unix.SOCK_NONBLOCK, 0)
+			if err := unix.Connect(fd, &unix.SockaddrInet4{Port: 443, Addr: [4]byte{198, 51, 100, 7}}); err != unix.EINPROGRESS {
+				s.tb.Fatal(err)
+			}
+		}, want: []string{SynSentStuck}, seen: "the SYN was sent 2 times", wait: 1200 * time.Millisecond},
+		{name: "accept queue full", make: func(_ *testing.T, s *stage) {
+			s.listen(8765, 1, 0)
+			for range 4 {
+				fd := s.socket(unix.AF_INET, unix.SOCK_STREAM|unix.SOCK_NONBLOCK, 0)
+				unix.Connect(fd, at4(8765))
+			}
+		}, want: []string{AcceptQueueFull, NotAccepted, SynSentStuck}, seen: "2 connections wait to be accepted, the backlog is 1", wait: 1200 * time.Millisecond},
+		{name: "not accepted", make: func(_ *testing.T, s *stage) {
+			s.listen(8765, 16, 0)
+			unix.Write(s.dial(8765, 0, 0), []byte("GET / HTTP/1.1\r\n"))
+		}, want: []string{NotAccepted}, seen: "has waited for at least", other: false},
+		{name: "half closed", make: func(_ *testing.T, s *stage) {
+			c, srv := s.pair(8765)
+			unix.Shutdown(c, unix.SHUT_WR)
+			unix.Read(srv, make([]byte, 1))
+		}, want: []string{CloseWaitLeak, HalfClosed}, seen: "CLOSE_WAIT", other: true},
+		{name: "orphan in FIN_WAIT2", make: func(_ *testing.T, s *stage) {
+			c, srv := s.pair(8765)
+			s.close(c)
+			unix.Read(srv, make([]byte, 1))
+		}, want: []string{CloseWaitLeak, Orphan}, seen: "CLOSE_WAIT"},
+		{name: "orphan with data", make: func(_ *testing.T, s *stage) {
+			c, _ := s.pair(8765)
+			s.fill(c)
+			s.close(c)
+		}, want: []string{ReaderStuck, Orphan}, seen: "Recv-Q", wait: time.Second},
+		{name: "ephemeral ports", make: func(_ *testing.T, s *stage) {
+			s.sysctl("net/ipv4/ip_local_port_range", "40000 40019")
+			l := s.listen(8765, 64, 0)
+			for range 17 {
+				s.dial(8765, 0, 0)
+				s.accept(l)
+			}
+		}, want: []string{EphemeralPorts}, seen: "17 of 20 ports (40000 to 40019) are taken from 127.0.0.1 to 127.0.0.1:8765, 0 of them in TIME_WAIT"},
+		{name: "TIME_WAIT", make: func(_ *testing.T, s *stage) {
+			s.sysctl("net/ipv4/ip_local_port_range", "40000 40019")
+			l := s.listen(8765, 64, 0)
+			for range 12 {
+				c := s.dial(8765, 0, 0)
+				srv := s.accept(l)
+				s.close(c)
+				unix.Read(srv, make([]byte, 1))
+				s.close(srv)
+			}
+		}, want: []string{TimeWaitPressure}, seen: "12 of them in TIME_WAIT"},
+		{name: "UDP", make: func(_ *testing.T, s *stage) {
+			fd := s.socket(unix.AF_INET, unix.SOCK_DGRAM, 0)
+			s.must(unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_RCVBUF, 4096))
+			s.must(unix.Bind(fd, at4(5353)))
+			c := s.socket(unix.AF_INET, unix.SOCK_DGRAM, 0)
+			for range 50 {
+				s.must(unix.Sendto(c, make([]byte, 1500), 0, at4(5353)))
+			}
+		}, want: []string{UDPDrops}, seen: "datagrams were dropped at this socket so far"},
+		{name: "MPTCP", make: func(t *testing.T, s *stage) {
+			if _, err := os.Stat("/proc/sys/net/mptcp"); err != nil {
+				t.Skip("the kernel has no MPTCP")
+			}
+			l := s.listen(8765, 16, 0)
+			s.dial(8765, 0, unix.IPPROTO_MPTCP)
+			s.accept(l)
+		}, want: []string{MPTCPFallenBack}, seen: "fallen back"},
+		{name: "reader of MPTCP stuck", make: func(t *testing.T, s *stage) {
+			if _, err := os.Stat("/proc/sys/net/mptcp"); err != nil {
+				t.Skip("the kernel has no MPTCP")
+			}
+			l := s.listen(8765, 16, unix.IPPROTO_MPTCP)
+			c := s.dial(8765, 0, unix.IPPROTO_MPTCP)
+			s.accept(l)
+			s.fill(c)
+		}, want: []string{ReaderStuck, PeerNotReading}, seen: "nothing was read in 0.1 s", wait: 1500 * time.Millisecond},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			s := newStage(t)
+			tt.make(t, s)
+			time.Sleep(max(tt.wait, 2*age))
+			found, err := Diagnose{MinAge: age, Between: 100 * time.Millisecond}.Run(s.lister(), nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			var ids []string
+			for _, f := range found {
+				ids = append(ids, f.ID)
+				t.Logf("%s\n  %s", f.ID, strings.Join(f.Evidence, "\n  "))
+				if f.Title == "" || f.Cause == "" || f.Fix == "" {
+					t.Errorf("%s: the catalogue says nothing of it", f.ID)
+				}
+				if f.Socket != nil && f.Socket.Inode != 0 && (len(f.Socket.Owners) == 0 || f.Socket.Owners[0].PID != os.Getpid()) {
+					t.Errorf("%s: owners %v, want this process", f.ID, f.Socket.Owners)
+				}
+			}
+			slices.Sort(ids)
+			slices.Sort(tt.want)
+			if !slices.Equal(ids, tt.want) {
+				t.Fatalf("found %q, want %q", ids, tt.want)
+			}
+			if tt.seen != "" && !slices.ContainsFunc(found, func(f Finding) bool { return strings.Contains(strings.Join(f.Evidence, "\n"), tt.seen) }) {
+				t.Errorf("nothing has seen %q", tt.seen)
+			}
+			if tt.other && (found[0].Socket.Other == nil || len(found[0].Socket.Other.Owners) == 0) {
+				t.Error("the other end is not known")
+			}
+		})
+	}
+}
+
+// The other end is found in another namespace, too.
+func TestDiagnoseElsewhere(t *testing.T) {
+	a, b := newStage(t), newStage(t)
+	a.do(func() error {
+		return netlink.LinkAdd(&netlink.Veth{LinkAttrs: netlink.LinkAttrs{Name: "a"}, PeerName: "b", PeerNamespace: netlink.NsFd(b.ns.Fd())})
+	})
+	for _, s := range []struct {
+		*stage
+		link, addr string
+	}{{a, "a", "192.0.2.1/24"}, {b, "b", "192.0.2.2/24"}} {
+		s.do(func() error {
+			l, err := netlink.LinkByName(s.link)
+			if err != nil {
+				return err
+			}
+			addr, err := netlink.ParseAddr(s.addr)
+			if err != nil {
+				return err
+			}
+			if err := netlink.AddrAdd(l, addr); err != nil {
+				return err
+			}
+			return netlink.LinkSetUp(l)
+		})
+	}
+	l := b.socket(unix.AF_INET, unix.SOCK_STREAM, 0)
+	b.must(unix.Bind(l, &unix.SockaddrInet4{Port: 8765}))
+	b.must(unix.Listen(l, 1))
+	c := a.socket(unix.AF_INET, unix.SOCK_STREAM, 0)
+	a.must(unix.Connect(c, &unix.SockaddrInet4{Port: 8765, Addr: [4]byte{192, 0, 2, 2}}))
+	b.accept(l)
+	a.fill(c)
+	time.Sleep(1500 * time.Millisecond)
+	here, there := a.lister(), b.lister()
+	there.Netns = "b"
+	found, err := Diagnose{MinAge: 300 * time.Millisecond, Between: 100 * time.Millisecond, Elsewhere: []*Lister{there}}.Run(here, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(found) != 1 || found[0].ID != PeerNotReading {
+		t.Fatalf("%+v", found)
+	}
+	o := found[0].Socket.Other
+	if o == nil || o.Netns != "b" || o.RQueue == 0 || len(o.Owners) != 1 || o.Owners[0].PID != os.Getpid() {
+		t.Errorf("other end: %+v", o)
+	}
+}
+
+// addBlackhole adds a device that takes packets and says nothing, and a route to it.
+func addBlackhole() error {
+	if err := netlink.LinkAdd(&netlink.Veth{LinkAttrs: netlink.LinkAttrs{Name: "hole"}, PeerName: "bottom"}); err != nil {
+		return err
+	}
+	hole, err := netlink.LinkByName("hole")
+	if err != nil {
+		return err
+	}
+	bottom, err := netlink.LinkByName("bottom")
+	if err != nil {
+		return err
+	}
+	if err := netlink.LinkSetUp(bottom); err != nil {
+		return err
+	}
+	addr, err := netlink.ParseAddr("198.51.100.1/24")
+	if err != nil {
+		return err
+	}
+	if err := netlink.AddrAdd(hole, addr); err != nil {
+		return err
+	}
+	if err := netlink.LinkSetUp(hole); err != nil {
+		return err
+	}
+	return netlink.NeighAdd(&netlink.Neigh{
+		LinkIndex: hole.Attrs().Index, IP: net.IPv4(198, 51, 100, 7), State: netlink.NUD_PERMANENT,
+		HardwareAddr: net.HardwareAddr{2, 0, 0, 0, 0, 7},
+	})
+}
+
+// An ordinary busy host has nothing wrong with it: connections that talk, idle
+// ones, short ones that end, a listener with an empty queue.
+func TestDiagnoseOrdinary(t *testing.T) {
+	s := newStage(t)
+	l := s.listen(8765, 128, 0)
+	stop := make(chan struct{})
+	done := make(chan struct{})
+	type both struct{ c, srv int }
+	var talking []both
+	for range 50 {
+		c := s.dial(8765, 0, 0)
+		talking = append(talking, both{c, s.accept(l)})
+	}
+	if _, err := os.Stat("/proc/sys/net/mptcp"); err == nil {
+		m := s.listen(8780, 16, unix.IPPROTO_MPTCP)
+		for range 3 {
+			c := s.dial(8780, 0, unix.IPPROTO_MPTCP)
+			srv := s.accept(m)
+			unix.Write(c, []byte("hello"))
+			unix.Read(srv, make([]byte, 100))
+		}
+	}
+	go func() {
+		defer close(done)
+		b := make([]byte, 4096)
+		for {
+			select {
+			case <-stop:
+				return
+			default:
+			}
+			for _, p := range talking[:40] { // the others are idle
+				unix.Write(p.c, b)
+				unix.Read(p.srv, b)
+				unix.Write(p.srv, b)
+				unix.Read(p.c, b)
+			}
+			// a short one
+			fd, err := unix.Dup(talking[0].c)
+			if err == nil {
+				unix.Close(fd)
+			}
+		}
+	}()
+	for range 30 {
+		c := s.dial(8765, 0, 0)
+		srv := s.accept(l)
+		s.close(srv)
+		unix.Read(c, make([]byte, 1))
+		s.close(c)
+	}
+	time.Sleep(300 * time.Millisecond)
+	found, err := Diagnose{MinAge: 100 * time.Millisecond, Between: 50 * time.Millisecond}.Run(s.lister(), nil)
+	close(stop)
+	<-done
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range found {
+		t.Errorf("%s %s: %q", f.Severity, f.ID, f.Evidence)
+	}
+}
+
+func TestCatalogue(t *testing.T) {
+	seen := map[string]bool{}
+	for _, i := range Catalogue() {
+		if seen[i.ID] || !strings.HasPrefix(i.ID, "socket-") || i.Title == "" || i.Cause == "" || i.Fix == "" || i.Severity > finding.Error {
+			t.Errorf("%+v", i)
+		}
+		seen[i.ID] = true
+	}
+}

@@ -1,0 +1,11 @@
+package sockets
+
+// A Namespace is a network namespace of the system.
+type Namespace struct {
+	// Name is the name that ip-netns(8) knows, the container, or a process in it.
+	Name string
+	// Path is a file that stands for it.
+	Path string
+	// ID is the number of its inode.
+	ID uint64
+}

@@ -1,0 +1,126 @@
+package sockets
+
+import (
+	"net/netip"
+	"os"
+	"testing"
+
+	"golang.org/x/sys/unix"
+
+	"framescope/probes/sockdiag"
+)
+
+// Every reason for which a port cannot be bound is made for real.
+func TestPort(t *testing.T) {
+	v4 := netip.IPv4Unspecified()
+	for _, tt := range []struct {
+		name  string
+		kind  Kind
+		addr  netip.Addr
+		make  func(s *stage)
+		cause Cause
+		reuse bool // SO_REUSEADDR mends it
+		state sockdiag.State
+	}{
+		{name: "free", addr: v4, make: func(*stage) {}},
+		{name: "listener", addr: v4, make: func(s *stage) { s.listen(8765, 1, 0) }, cause: CauseListener, state: sockdiag.Listen},
+		{name: "listener on another address", addr: netip.MustParseAddr("127.0.0.2"), make: func(s *stage) { s.listen(8765, 1, 0) }},
+		{name: "bound", addr: v4, make: func(s *stage) {
+			s.must(unix.Bind(s.socket(unix.AF_INET, unix.SOCK_STREAM, 0), at4(8765)))
+		}, cause: CauseBound, state: sockdiag.CloseState},
+		{name: "outgoing", addr: v4, make: func(s *stage) {
+			l := s.listen(9000, 1, 0)
+			s.dial(9000, 8765, 0)
+			s.accept(l)
+		}, cause: CauseOutgoing, state: sockdiag.Established},
+		{name: "TIME_WAIT", addr: v4, make: func(s *stage) {
+			l := s.listen(8765, 1, 0)
+			c := s.dial(8765, 0, 0)
+			srv := s.accept(l)
+			s.close(srv)
+			unix.Read(c, make([]byte, 1))
+			s.close(c)
+			s.close(l)
+		}, cause: CauseTimeWait, reuse: true, state: sockdiag.TimeWait},
+		{name: "left connections", addr: v4, make: func(s *stage) {
+			l := s.listen(8765, 1, 0)
+			s.dial(8765, 0, 0)
+			s.accept(l)
+			s.close(l)
+		}, cause: CauseLeftover, reuse: true, state: sockdiag.Established},
+		{name: "dual stack", addr: v4, make: func(s *stage) {
+			fd := s.socket(unix.AF_INET6, unix.SOCK_STREAM, 0)
+			s.must(unix.SetsockoptInt(fd, unix.IPPROTO_IPV6, unix.IPV6_V6ONLY, 0))
+			s.must(unix.Bind(fd, &unix.SockaddrInet6{Port: 8765}))
+			s.must(unix.Listen(fd, 1))
+		}, cause: CauseDualStack, state: sockdiag.Listen},
+		{name: "IPv6 only", addr: v4, make: func(s *stage) {
+			fd := s.socket(unix.AF_INET6, unix.SOCK_STREAM, 0)
+			s.must(unix.SetsockoptInt(fd, unix.IPPROTO_IPV6, unix.IPV6_V6ONLY, 1))
+			s.must(unix.Bind(fd, &unix.SockaddrInet6{Port: 8765}))
+			s.must(unix.Listen(fd, 1))
+		}},
+		{name: "shared by another user", addr: v4, make: func(s *stage) {
+			fd := -1
+			s.do(func() (err error) {
+				if err = unix.Setfsuid(65534); err != nil {
+					return err
+				}
+				defer unix.Setfsuid(0)
+				fd, err = unix.Socket(unix.AF_INET, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
+				return err
+			})
+			s.own(fd)
+			s.must(unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_REUSEPORT, 1))
+			s.must(unix.Bind(fd, at4(8765)))
+			s.must(unix.Listen(fd, 1))
+		}, cause: CauseReusePort, state: sockdiag.Listen},
+		{name: "shared by the same user", addr: v4, make: func(s *stage) {
+			fd := s.socket(unix.AF_INET, unix.SOCK_STREAM, 0)
+			s.must(unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_REUSEPORT, 1))
+			s.must(unix.Bind(fd, at4(8765)))
+			s.must(unix.Listen(fd, 1))
+		}, cause: CauseListener, state: sockdiag.Listen},
+		{name: "UDP", kind: UDP, addr: v4, make: func(s *stage) {
+			s.must(unix.Bind(s.socket(unix.AF_INET, unix.SOCK_DGRAM, 0), at4(8765)))
+		}, cause: CauseListener, state: sockdiag.CloseState},
+		{name: "not local", addr: netip.MustParseAddr("203.0.113.9"), make: func(*stage) {}, cause: CauseNotLocal},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			s := newStage(t)
+			tt.make(s)
+			kind := tt.kind
+			if kind == 0 {
+				kind = TCP
+			}
+			p, _, err := s.lister().Port(kind, 8765, tt.addr)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if len(p.Binds) != 1 {
+				t.Fatalf("%d tries to bind", len(p.Binds))
+			}
+			b := p.Binds[0]
+			t.Logf("%v: plain %v, reuseaddr %v, reuseport %v", p, b.Plain, b.ReuseAddr, b.ReusePort)
+			if b.Cause != tt.cause || p.Free() != (tt.cause == "") {
+				t.Fatalf("cause %q, free %v, want %q", b.Cause, p.Free(), tt.cause)
+			}
+			if tt.cause == "" || tt.cause == CauseNotLocal {
+				return
+			}
+			if (b.ReuseAddr == nil) != tt.reuse {
+				t.Errorf("SO_REUSEADDR: %v", b.ReuseAddr)
+			}
+			if b.Holder == nil || b.Holder.State != tt.state {
+				t.Fatalf("holder %+v, want one in %v", b.Holder, tt.state)
+			}
+			if b.Holder.Full && (len(b.Holder.Owners) != 1 || b.Holder.Owners[0].PID != os.Getpid()) {
+				t.Errorf("owners %v", b.Holder.Owners)
+			}
+			if text, fix := b.Cause.Text(); text == "" || fix == "" {
+				t.Error("nothing is said of it")
+			}
+		})
+	}
+}

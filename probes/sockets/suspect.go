@@ -1,0 +1,170 @@
+package sockets
+
+import (
+	"time"
+
+	"framescope/probes/sockdiag"
+)
+
+// maxSuspects bounds how many sockets of one kind of finding are looked at twice.
+const maxSuspects = 4096
+
+// A suspect is a socket that may be a finding.
+type suspect struct {
+	id     string
+	row    *Row
+	info   sockdiag.TCPInfo
+	mem    sockdiag.MemInfo
+	listen *Row // that it waits at
+	drops  uint32
+	age    Age
+}
+
+func (d *diagnosis) suspect(s *suspect) {
+	d.counts[s.id]++
+	if d.counts[s.id] > maxSuspects {
+		return
+	}
+	s.row = s.row.Clone()
+	d.suspects = append(d.suspects, s)
+}
+
+func (d *diagnosis) listener(r *Row) {
+	m, _ := r.MemInfo()
+	if r.RQueue > r.WQueue {
+		d.suspect(&suspect{id: AcceptQueueFull, row: r, mem: m, drops: m.Drops})
+		return
+	}
+	if m.Drops > 0 {
+		d.suspect(&suspect{id: AcceptQueueDrops, row: r, mem: m, drops: m.Drops})
+	}
+}
+
+// smallUnread is how long data that is no burden may wait before it is said.
+const smallUnread = time.Minute
+
+func (d *diagnosis) connection(r *Row) {
+	s := suspect{row: r}
+	t := &s.info
+	has := r.TCPInfo(t)
+	s.mem, _ = r.MemInfo()
+	s.age, _ = r.Age()
+	switch r.State {
+	case sockdiag.SynSent:
+		if r.Retrans >= 1 && s.age.For+max(time.Second-r.Expires, 0) >= d.MinAge {
+			s.id = SynSentStuck
+		}
+	case sockdiag.CloseWait:
+		switch {
+		case s.age.For < d.MinAge:
+		case r.RQueue == 0:
+			s.id = CloseWaitLeak
+		case r.RQueue == 1:
+			s.id = CloseWaitNotRead
+		default:
+			s.id = CloseWaitUnread
+		}
+	case sockdiag.Established:
+		if !has {
+			return
+		}
+		if r.Inode == 0 {
+			if l := d.listenerOf(r); l != nil && t.LastAckRecv >= d.MinAge {
+				s.id, s.listen = NotAccepted, l
+				d.suspect(&s)
+			}
+			return
+		}
+		large := s.mem.RcvBuf > 0 && uint64(s.mem.RmemAlloc)*2 >= uint64(s.mem.RcvBuf) || r.RQueue >= 64<<10 ||
+			t.Has(sockdiag.TCPInfoRcvWnd) && t.RcvWnd < t.RcvMSS
+		if r.RQueue > 0 && t.LastDataRecv >= d.MinAge && (large || t.LastDataRecv >= smallUnread) {
+			stuck := s
+			stuck.id = ReaderStuck
+			d.suspect(&stuck)
+		}
+		d.sender(&s)
+		return
+	case sockdiag.FinWait1, sockdiag.LastAck, sockdiag.Closing:
+		if r.Inode == 0 && (t.LastAckRecv >= d.MinAge || r.Retrans > 1) {
+			s.id = Orphan
+		}
+	case sockdiag.FinWait2:
+		switch {
+		case r.Inode != 0 && s.age.For >= d.MinAge:
+			s.id = HalfClosed
+		case r.Inode == 0:
+			left := d.l.finTimeout() - r.Expires
+			if s.age = (Age{max(left, 0), true}); s.age.For >= d.MinAge {
+				s.id = Orphan
+			}
+		}
+	}
+	if s.id != "" {
+		d.suspect(&s)
+	}
+}
+
+// sender looks at what was written and is not taken.
+func (d *diagnosis) sender(s *suspect) {
+	t, r := &s.info, s.row
+	if r.WQueue == 0 {
+		return
+	}
+	// A window that is smaller than a segment holds everything up, too.
+	closed := r.Timer == sockdiag.TimerProbe || t.Has(sockdiag.TCPInfoSndWnd) && t.NotsentBytes > 0 && t.SndWnd < max(t.SndMSS, 1)
+	s.age = Age{max(t.LastDataSent, 0), true}
+	switch {
+	case closed && (t.RwndLimited >= d.MinAge || t.LastDataSent >= d.MinAge):
+		s.id = PeerNotReading
+		s.age.For = max(min(t.RwndLimited, t.LastDataSent), d.MinAge)
+	case r.Timer == sockdiag.TimerOn && t.Retransmits >= 2 && t.LastAckRecv >= d.MinAge:
+		s.id = Unacknowledged
+		s.age.For = t.LastAckRecv
+	default:
+		return
+	}
+	d.suspect(s)
+}
+
+// listenerOf returns the listener that a connection came to, or nil.
+func (d *diagnosis) listenerOf(r *Row) *Row {
+	for _, l := range d.listeners[r.Src.Port()] {
+		if l.Src.Addr().IsUnspecified() || l.Src.Addr().Unmap() == r.Src.Addr().Unmap() {
+			return l
+		}
+	}
+	return nil
+}
+
+func (d *diagnosis) stays(s *suspect, now *Row) bool {
+	var t sockdiag.TCPInfo
+	now.TCPInfo(&t)
+	m, _ := now.MemInfo()
+	switch s.id {
+	case ReaderStuck:
+		if s.row.Kind == MPTCP {
+			return now.RQueue == s.row.RQueue
+		}
+		// what was read: what came, without what is still there
+		return now.State == s.row.State && t.BytesReceived-uint64(now.RQueue) == s.info.BytesReceived-uint64(s.row.RQueue)
+	case PeerNotReading, Unacknowledged:
+		return now.WQueue > 0 && t.BytesAcked == s.info.BytesAcked
+	case AcceptQueueFull:
+		s.drops = m.Drops
+		return now.RQueue > now.WQueue
+	case AcceptQueueDrops:
+		more := m.Drops > s.drops
+		s.drops = m.Drops
+		return more || d.Over
+	case UDPDrops:
+		// the reader is behind now, or more was dropped meanwhile
+		behind := m.Drops > s.drops || uint64(m.RmemAlloc)*2 >= uint64(m.RcvBuf) && m.RmemAlloc > 0
+		s.drops, s.mem = m.Drops, m
+		return behind || d.Over
+	case NotAccepted, Orphan:
+		return now.Inode == 0 && now.State == s.row.State
+	case CloseWaitLeak, CloseWaitNotRead, CloseWaitUnread:
+		return now.State == s.row.State && now.RQueue == s.row.RQueue
+	}
+	return now.State == s.row.State
+}
