@@ -219,19 +219,22 @@ func TestDropsNothing(t *testing.T) {
 	})
 }
 
-// countPackets returns how many packets decode finds in a file that it reads
+// countPackets returns how many packets decode finds in files that it reads
 // without complaint.
-func countPackets(t *testing.T, fs, file string) int64 {
+func countPackets(t *testing.T, fs string, files ...string) (n int64) {
 	t.Helper()
-	out, err := exec.Command(fs, "decode", "-o", "jsonl", "--select", "summary", file).Output()
-	var r struct{ Summary struct{ Packets int64 } }
-	if err == nil {
-		err = json.Unmarshal(out, &r)
-	}
+	out, err := exec.Command(fs, append([]string{"decode", "-o", "jsonl", "--select", "summary"}, files...)...).Output()
 	if err != nil {
-		t.Errorf("%s: %v: %s", file, err, out)
+		t.Errorf("%q: %v: %s", files, err, out)
 	}
-	return r.Summary.Packets
+	for line := range bytes.Lines(out) {
+		var r struct{ Summary struct{ Packets int64 } }
+		if err := json.Unmarshal(line, &r); err != nil {
+			t.Errorf("%v: %s", err, line)
+		}
+		n += r.Summary.Packets
+	}
+	return n
 }
 
 // trickle sends n small packets with their number in them, one each pause.
@@ -383,10 +386,7 @@ func TestRotation(t *testing.T) {
 				if len(names) < tt.least || len(names) > tt.most {
 					t.Errorf("%d files: %q", len(names), names)
 				}
-				var n int64
-				for _, name := range names {
-					n += countPackets(t, fs, name)
-				}
+				n := countPackets(t, fs, names...)
 				if tt.all && n != total {
 					t.Errorf("%d packets in %d files, want %d", n, len(names), total)
 				}
