@@ -29,7 +29,7 @@ const Any = "any"
 const (
 	DefaultBuffer = 32 << 20
 	MinBuffer     = 2 << 20
-	MaxBuffer     = 2 << 30
+	MaxBuffer     = 1 << 30
 )
 
 // DefaultSnapLen is the most that is captured of a packet: more than any has.

@@ -133,7 +133,7 @@ func (f *captureFlags) check(std stdio) error {
 	case f.snap == 0:
 		return errors.New("--snaplen 0: expected 1 to 262144 bytes")
 	case f.buffer < ring.MinBuffer || f.buffer > ring.MaxBuffer:
-		return fmt.Errorf("--buffer %v: expected 2M to 2G", &f.buffer)
+		return fmt.Errorf("--buffer %v: expected 2M to 1G", &f.buffer)
 	case f.rotates() && f.file == "-":
 		return errors.New("standard output cannot be rotated: --rotate-size and --rotate-every need -w FILE")
 	case f.rotates() && f.file == "":
