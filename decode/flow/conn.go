@@ -5,6 +5,7 @@ import (
 
 	"framescope/decode"
 	"framescope/decode/finding"
+	"framescope/decode/framing"
 	"framescope/decode/http1"
 	"framescope/decode/packet"
 	"framescope/decode/record"
@@ -46,7 +47,8 @@ type conn struct {
 	id      int64
 	start   int64
 	proto   string
-	addr    [2]packet.Addr // of the two ends, in the order of the key
+	framing *framing.Framing // that was declared for the port, or nil
+	addr    [2]packet.Addr   // of the two ends, in the order of the key
 	port    [2]uint16
 	shard   uint8
 	synced  [2]bool
@@ -68,6 +70,7 @@ const (
 	modeHold               // bytes behind a request that may change the protocol
 	modeFrames             // WebSocket, or the search for it
 	modeIgnore             // something that is not decoded
+	modeUnits              // frames of a declared framing
 )
 
 // A half is one direction of a connection.
@@ -84,6 +87,7 @@ type half struct {
 	tried   int64 // 1 + stream offset of what was taken for another request last
 	wait    *wait // nil until something has to wait
 	side    *websocket.Side
+	units   *units // of a declared framing
 }
 
 // A wait is what a direction holds until it carries frames.

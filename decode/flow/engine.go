@@ -18,6 +18,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"framescope/decode/framing"
 	"framescope/decode/packet"
 	"framescope/decode/record"
 )
@@ -275,6 +276,22 @@ func (e *Engine) newConn(p *Packet, pk *packet.Packet, dir uint8) *conn {
 		c.midstream = true
 		if pk.SrcPort < pk.DstPort {
 			c.client = 1 - dir
+		}
+	}
+	for _, f := range e.cfg.Framings {
+		if f.Port == c.port[1-c.client] || c.midstream && f.Port == c.port[c.client] {
+			c.framing = f.Framing
+			if f.Port != c.port[1-c.client] {
+				c.client = 1 - c.client // it is the server's port
+			}
+			c.half[0].mode, c.half[1].mode = modeUnits, modeUnits
+			switch f.From {
+			case framing.Client:
+				c.half[1-c.client].mode = modeIgnore
+			case framing.Server:
+				c.half[c.client].mode = modeIgnore
+			}
+			break
 		}
 	}
 	for _, port := range e.cfg.DecodeAs {

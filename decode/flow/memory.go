@@ -24,6 +24,9 @@ func (s *shard) weigh(c *conn) {
 				mem += int64(len(w.early[j].seg)) + 128
 			}
 		}
+		if h.units != nil {
+			mem += h.units.memory()
+		}
 		if h.side != nil {
 			mem += sideSize + h.side.Memory()
 		}

@@ -55,6 +55,15 @@ var connFields = slices.Concat([]Field{
 			c := r.(*ConnEnd)
 			return c.Undecoded, isWebSocket(c)
 		}),
+		text("frame.framing", "The framing that was declared for its port.", func(r Record, _ int) (string, bool) { return ifSome(r.(*ConnEnd).Framing) }),
+		num(KindInt, "frame.frames", "Frames of that framing.", func(r Record, _ int) (int64, bool) {
+			c := r.(*ConnEnd)
+			return c.Frames, c.Framing != ""
+		}),
+		num(KindInt, "frame.undecoded_bytes", "Stream bytes that could not be put into such frames.", func(r Record, _ int) (int64, bool) {
+			c := r.(*ConnEnd)
+			return c.Lost, c.Framing != ""
+		}),
 	})
 
 func isWebSocket(c *ConnEnd) bool {

@@ -50,7 +50,7 @@ var Formats = []string{"table", "wide", "json", "jsonl", "csv"}
 
 // tableTypes are what a table is made of.
 var tableTypes = record.Of(record.TypeConn, record.TypeHTTP, record.TypeHandshake, record.TypeFrame, record.TypeClose,
-	record.TypeFinding, record.TypeSummary)
+	record.TypeDeclared, record.TypeFinding, record.TypeSummary)
 
 // DefaultTypes returns the types of records that a format prints unless others
 // are asked for: all but single packets, and for tables no messages, since
@@ -63,7 +63,7 @@ func DefaultTypes(format string) record.Set {
 }
 
 // sessionTypes are what a table lists below the heading of a connection.
-var sessionTypes = record.Of(record.TypeHandshake, record.TypeFrame, record.TypeMessage, record.TypeClose)
+var sessionTypes = record.Of(record.TypeHandshake, record.TypeFrame, record.TypeMessage, record.TypeClose, record.TypeDeclared)
 
 // Context are the types that a table wants of every connection, whatever the
 // filter says: see Options.Match.
