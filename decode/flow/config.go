@@ -98,6 +98,8 @@ type Config struct {
 	// Raw is how many bytes of a frame its record has as they were on the wire;
 	// zero means none.
 	Raw int
+
+	magics []*framing.Framing // what is recognised by a magic
 	// Lasting says that the bytes of all packets stay as they are, and can be
 	// read, until Close returns, as those of a mapped file: then they are
 	// referred to where they would have to be copied.

@@ -8,6 +8,7 @@ import (
 	"framescope/decode/framing"
 	"framescope/decode/http1"
 	"framescope/decode/packet"
+	"framescope/decode/protocol"
 	"framescope/decode/record"
 	"framescope/decode/stream"
 	"framescope/decode/websocket"
@@ -40,13 +41,18 @@ type conn struct {
 	decodeAs   bool // the user says that it is WebSocket
 	cut        bool // packets were cut short when they were captured
 	reset      bool
-	closer     int8 // 1 + the end that sent the first FIN or RST
+	looking    bool  // its protocol has no name yet, but may get one
+	seen       uint8 // runs of bytes that were looked at
+	closer     int8  // 1 + the end that sent the first FIN or RST
 
 	half [2]half
 
 	id      int64
 	start   int64
 	proto   string
+	name    string // of the protocol, as the first bytes tell; proto is what was decoded
+	look    *look
+	tls     *protocol.Session
 	framing *framing.Framing // that was declared for the port, or nil
 	addr    [2]packet.Addr   // of the two ends, in the order of the key
 	port    [2]uint16

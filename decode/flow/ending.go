@@ -64,7 +64,7 @@ func (s *shard) end(c *conn, why ending) {
 		h.tcp.Release()
 		*h = half{}
 	}
-	c.http, c.ws = nil, nil
+	c.http, c.ws, c.look, c.tls = nil, nil, nil, nil
 	s.unweigh(c)
 }
 
@@ -89,6 +89,9 @@ func (s *shard) captured(c *conn) {
 
 // connEnd gives out the connection's own record, and what only its end shows.
 func (s *shard) connEnd(c *conn, why ending) {
+	if c.looking {
+		s.named(c, true)
+	}
 	e := record.ConnEnd{Head: s.shared(c, record.None, c.start, 0, 0), Protocol: c.proto,
 		Duration: max(c.last-c.start, 0), Midstream: c.midstream}
 	cl := c.client
@@ -137,6 +140,12 @@ func (s *shard) connEnd(c *conn, why ending) {
 		} else {
 			e.Server = t
 		}
+	}
+	if c.name != "" && c.proto != "websocket" {
+		e.Protocol = c.name
+	}
+	if c.tls != nil {
+		e.ServerName, e.ALPN, e.NextProtocol, e.TLSVersion = c.tls.ServerName, c.tls.ALPN, c.tls.Chosen, c.tls.Version
 	}
 	if c.ws != nil {
 		e.Messages, e.Undecoded = c.ws.messages, c.ws.undecoded

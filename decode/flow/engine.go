@@ -94,6 +94,9 @@ func New(cfg Config) *Engine {
 	cfg.MaxStream = cmp.Or(cfg.MaxStream, 16<<20)
 	cfg.Linger = cmp.Or(cfg.Linger, 2*time.Second)
 	e := &Engine{cfg: cfg, nextConn: cfg.FirstConn, skips: map[skip]*skipped{}, halt: new(halt)}
+	for _, f := range cfg.Framings {
+		cfg.magics = append(cfg.magics, f.Framing)
+	}
 	shared := &cfg // for the workers: apart from the Engine, as halt is
 	// A quarter for connections as such, three eighths for what they hold; the
 	// rest is room for packets on their way and for the garbage collector.
@@ -256,7 +259,7 @@ func (e *Engine) segment(p *Packet, pk *packet.Packet) {
 
 // newConn makes the connection that p is the first packet of.
 func (e *Engine) newConn(p *Packet, pk *packet.Packet, dir uint8) *conn {
-	c := &conn{id: e.nextConn, start: p.Time, client: dir}
+	c := &conn{id: e.nextConn, start: p.Time, client: dir, looking: true}
 	c.addr[dir], c.addr[1-dir] = pk.Src, pk.Dst
 	c.port[dir], c.port[1-dir] = pk.SrcPort, pk.DstPort
 	c.shard = uint8(c.id % Shards)

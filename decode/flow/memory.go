@@ -8,6 +8,7 @@ import (
 const (
 	waitSize = 320
 	sideSize = 384
+	lookSize = 128
 )
 
 // weigh counts what a connection holds, and makes room when it is too much.
@@ -30,6 +31,9 @@ func (s *shard) weigh(c *conn) {
 		if h.side != nil {
 			mem += sideSize + h.side.Memory()
 		}
+	}
+	if c.look != nil {
+		mem += lookSize + int64(cap(c.look.data[0])+cap(c.look.data[1]))
 	}
 	if c.http != nil {
 		mem += c.http.memory()

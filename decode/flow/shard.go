@@ -110,7 +110,7 @@ func (s *shard) segment(it *item) {
 	}
 	// What Sides hold changes slowly, unless they keep messages or search; what
 	// waits can be a lot at once.
-	if h.wait != nil || s.grown || h.units != nil && (c.packets[0]+c.packets[1])&7 == 0 || h.side != nil && ((c.packets[0]+c.packets[1])&7 == 0 || c.ws == nil || s.cfg.Full) {
+	if h.wait != nil || s.grown || c.look != nil || h.units != nil && (c.packets[0]+c.packets[1])&7 == 0 || h.side != nil && ((c.packets[0]+c.packets[1])&7 == 0 || c.ws == nil || s.cfg.Full) {
 		s.grown = false
 		s.weigh(c)
 	}
@@ -249,6 +249,9 @@ func (s *shard) drain(c *conn, dir uint8) {
 		switch p.Kind {
 		case stream.Data:
 			h.off = p.Off
+			if c.looking {
+				s.identify(c, dir, p.Data, p.Off)
+			}
 			s.data(c, dir, p.Data, p.Start, p.Origin)
 		case stream.Gap:
 			h.off = p.Off

@@ -25,7 +25,7 @@ func TestAppendJSON(t *testing.T) {
 			`"destination":{"ip":"10.0.0.2","port":8765,"packets":72,"bytes":12400,"stream_bytes":12400,"missing_bytes":1448,"retransmitted_bytes":0,"out_of_order":0,"conflict_bytes":3},` +
 			`"packet":{"first":1,"last":142},"event":{"duration_ms":3212.345678},` +
 			`"tcp":{"end":"fin","ended_by":"client","midstream":false,"retransmitted_bytes":100,"missing_bytes":1448},` +
-			`"websocket":{"messages":60,"undecoded_bytes":12},"frame":{"framing":"magic-length-crc32","frames":7,"undecoded_bytes":4}}`,
+			`"tls":{"version":"1.2","client":{"server_name":"chat.example","alpn":["h2","http/1.1"]},"next_protocol":"http/1.1"},"websocket":{"messages":60,"undecoded_bytes":12},"frame":{"framing":"magic-length-crc32","frames":7,"undecoded_bytes":4}}`,
 		`{"schema":"1.0","type":"http","ts":"2026-11-20T16:04:11.001000000Z","file":"x.pcap","conn":"C1",` +
 			`"network":{"community_id":"1:AnDTZbi+5nrDc18qnUPZL9bTZnQ="},"source":{"ip":"10.0.0.7","port":51882},"destination":{"ip":"10.0.0.2","port":8765},"packet":{"first":4,"last":6},` +
 			`"http":{"version":"1.1","request":{"method":"GET","target":"/health","headers":[["Host","chat.example"]]},` +

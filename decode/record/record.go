@@ -222,9 +222,17 @@ type ConnEnd struct {
 	// CommunityID is the flow hash of version 1 of the Community ID
 	// specification, such as "1:LQU9qZlK+B5F3KDmev6m5PMibrg=".
 	CommunityID string
-	// Protocol is what the connection carried: "websocket", "http", "tls",
-	// "http2", or "" when nothing is known.
+	// Protocol is what the connection carried: "websocket", one of the names of
+	// package protocol, the name of a declared framing, or "" when nothing is
+	// known.
 	Protocol string
+	// ServerName is the name that a TLS client asked for, ALPN the protocols that
+	// it offered, NextProtocol the one that the server chose, and TLSVersion the
+	// version, such as "1.3": as far as that was sent in the clear.
+	ServerName   string
+	ALPN         []string
+	NextProtocol string
+	TLSVersion   string
 	// Duration is the time from the first to the last packet in nanoseconds.
 	Duration int64
 	// End is how it ended: "fin", "rst", "open" when the capture ended first,

@@ -81,6 +81,7 @@ func Full() []record.Record {
 		&record.ConnEnd{
 			Head: Head(c, record.None, 0, 1, 142), Protocol: "websocket", Duration: 3_212_345_678,
 			End: "fin", EndedBy: record.Client, Midstream: false,
+			ServerName: "chat.example", ALPN: []string{"h2", "http/1.1"}, NextProtocol: "http/1.1", TLSVersion: "1.2",
 			Client:   record.Traffic{Packets: 70, Bytes: 2200, Stream: 2100, Missing: 0, Retransmitted: 100, OutOfOrder: 1},
 			Server:   record.Traffic{Packets: 72, Bytes: 12400, Stream: 12400, Missing: 1448, Conflicts: 3},
 			Messages: 60, Undecoded: 12, Framing: "magic-length-crc32", Frames: 7, Lost: 4,
