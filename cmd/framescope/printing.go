@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"slices"
@@ -23,6 +24,7 @@ import (
 type printFlags struct {
 	format, sel, payload, filter, color, overlap string
 	decodeAs, framings                           []string
+	hexdump                                      string // frames to dump
 	showSecrets                                  bool
 	width                                        int
 	maxMemory, maxMessage, maxInflate, maxStream size
@@ -94,6 +96,13 @@ func (f *printFlags) plan(std stdio) (cfg flow.Config, o output.Options, err err
 	if !slices.Contains(output.Formats, f.format) {
 		return cfg, o, fmt.Errorf("--output %q: expected %s", f.format, strings.Join(output.Formats, ", "))
 	}
+	if f.hexdump != "" {
+		if f.sel != "" || f.format != "table" && f.format != "wide" {
+			return cfg, o, errors.New("--hexdump is a format of its own: it goes with neither --select nor -o")
+		}
+		f.format = output.Hexdump
+		cfg.Raw = 64 << 10
+	}
 	types := output.DefaultTypes(f.format)
 	if f.sel != "" {
 		if types, err = parseTypes(f.sel); err != nil {
@@ -109,6 +118,9 @@ func (f *printFlags) plan(std stdio) (cfg flow.Config, o output.Options, err err
 		cfg.Preview = 4 * 256 // bytes of a line's width in characters
 	case "full":
 		cfg.Full = true
+		if cfg.Raw > 0 {
+			cfg.Raw = 8 << 20
+		}
 	case "sha256":
 		o.Payload = -1
 	default:
@@ -129,6 +141,15 @@ func (f *printFlags) plan(std stdio) (cfg flow.Config, o output.Options, err err
 		}
 		cfg.Digest = cfg.Digest || match.Uses("websocket.sha256")
 		cfg.Full = cfg.Full || usesPayload(match)
+	}
+	if f.hexdump != "" {
+		dumped, err := filter.Compile(f.hexdump)
+		if err != nil {
+			return cfg, o, fmt.Errorf("--hexdump: %w", err)
+		}
+		also := cfg.Match
+		cfg.Match = func(r record.Record) bool { return dumped.Match(r) && (also == nil || also(r)) }
+		cfg.Full = cfg.Full || usesPayload(dumped)
 	}
 	cfg.Want = output.NeededTypes(f.format, types)
 	switch f.overlap {

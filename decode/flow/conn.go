@@ -94,6 +94,7 @@ type half struct {
 	wait    *wait // nil until something has to wait
 	side    *websocket.Side
 	units   *units // of a declared framing
+	tape    *tape  // of side, where raw bytes are wanted
 }
 
 // A wait is what a direction holds until it carries frames.

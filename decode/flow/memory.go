@@ -28,6 +28,9 @@ func (s *shard) weigh(c *conn) {
 		if h.units != nil {
 			mem += h.units.memory()
 		}
+		if h.tape != nil {
+			mem += h.tape.memory()
+		}
 		if h.side != nil {
 			mem += sideSize + h.side.Memory()
 		}

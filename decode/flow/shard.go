@@ -282,6 +282,12 @@ func (s *shard) data(c *conn, dir uint8, b []byte, start bool, o decode.Origin) 
 				continue
 			}
 			h.fresh = false
+			if s.cfg.Raw > 0 {
+				if h.tape == nil {
+					h.tape = new(tape)
+				}
+				h.tape.add(b, h.off, o.Packet, s.cfg.Raw)
+			}
 			s.h.at(c, dir)
 			h.side.Data(b, start, o, &s.h)
 			return

@@ -104,7 +104,7 @@ func (s *shard) units(c *conn, dir uint8, b []byte, o decode.Origin) {
 		s.chunk(c, dir, ch, o)
 	}
 	if u.lost {
-		u.tape.drop(u.end)
+		u.tape.drop(u.d.Offset())
 	}
 }
 

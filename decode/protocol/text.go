@@ -111,13 +111,21 @@ func isSMTP(client, server Start) (string, verdict) {
 	if b[3] != ' ' && b[3] != '-' {
 		return SMTP, no
 	}
+	line, _, _ := bytes.Cut(b, []byte("\n"))
 	if len(client.Data) > 0 {
+		if greets == no && bare(client) != no { // without the name that belongs there
+			switch {
+			case bytes.Contains(bytes.ToUpper(line), []byte("SMTP")):
+				return SMTP, bare(client)
+			case len(line) == len(b):
+				return SMTP, server.short()
+			}
+		}
 		return SMTP, greets
 	}
 	if !client.Over {
 		return SMTP, maybe
 	}
-	line, _, _ := bytes.Cut(b, []byte("\n"))
 	if bytes.Contains(bytes.ToUpper(line), []byte("SMTP")) {
 		return SMTP, yes
 	}
@@ -131,6 +139,12 @@ func greeting(d Start) verdict {
 	}
 	word := Start{bytes.ToUpper(d.Data[:min(len(d.Data), 5)]), d.Over}
 	return max(begins(word, "EHLO "), begins(word, "HELO "))
+}
+
+// bare reports whether a client says EHLO or HELO and no more.
+func bare(d Start) verdict {
+	word := Start{bytes.ToUpper(d.Data[:min(len(d.Data), 6)]), d.Over}
+	return max(begins(word, "EHLO\r\n"), begins(word, "HELO\r\n"))
 }
 
 // isJSONLines looks for objects that stand in lines of their own, in each

@@ -346,6 +346,9 @@ type Frame struct {
 	// when it answers none. It means nothing in other frames.
 	RTT    int64
 	Issues finding.Set
+	// Raw are the bytes of the frame as they were on the wire, if Config.Raw of
+	// the engine asks for them.
+	Raw []Piece
 }
 
 // A Message ("ws_message") is one data message: a frame with FIN, or fragments

@@ -56,6 +56,9 @@ var tableTypes = record.Of(record.TypeConn, record.TypeHTTP, record.TypeHandshak
 // are asked for: all but single packets, and for tables no messages, since
 // their frames are listed.
 func DefaultTypes(format string) record.Set {
+	if format == Hexdump {
+		return hexdumpTypes
+	}
 	if format == "table" || format == "wide" {
 		return tableTypes
 	}
@@ -112,7 +115,7 @@ type Printer struct {
 
 // New returns a Printer of one of the Formats that writes to w.
 func New(w io.Writer, format string, o Options) (*Printer, error) {
-	if !slices.Contains(Formats, format) {
+	if !slices.Contains(Formats, format) && format != Hexdump {
 		return nil, fmt.Errorf("output: format %q: expected %s", format, strings.Join(Formats, ", "))
 	}
 	p := &Printer{format: format, o: o, w: newSink(w)}
@@ -146,6 +149,9 @@ func (p *Printer) Encoder() Encoder {
 		return newCSV(p.columns, p.o.Payload)
 	case "table", "wide":
 		return newRows(&p.o, p.format == "wide")
+	}
+	if p.format == Hexdump {
+		return newDumper(&p.o)
 	}
 	return &jsonEncoder{o: record.Options{Payload: p.o.Payload}, lines: p.format == "jsonl"}
 }
