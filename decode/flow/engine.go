@@ -72,7 +72,7 @@ const (
 	deadTime = 60 * second
 	// connSize is what a connection without payload costs, with its entry and
 	// its names.
-	connSize = 1400
+	connSize = 1500
 	// program is the part of MaxMemory that is not for the engine.
 	program = 22 << 20
 	// near is how far a sequence number may be from the last one of a closed

@@ -74,5 +74,6 @@ func (s *shard) named(c *conn, end bool) {
 	if name == protocol.TLS {
 		t := protocol.ReadTLS(client.Data, server.Data)
 		c.tls = &t
+		s.weigh(c)
 	}
 }

@@ -9,6 +9,7 @@ const (
 	waitSize = 320
 	sideSize = 384
 	lookSize = 128
+	tlsSize  = 128
 )
 
 // weigh counts what a connection holds, and makes room when it is too much.
@@ -37,6 +38,12 @@ func (s *shard) weigh(c *conn) {
 	}
 	if c.look != nil {
 		mem += lookSize + int64(cap(c.look.data[0])+cap(c.look.data[1]))
+	}
+	if t := c.tls; t != nil {
+		mem += tlsSize + int64(len(t.ServerName))
+		for _, p := range t.ALPN {
+			mem += 16 + int64(len(p))
+		}
 	}
 	if c.http != nil {
 		mem += c.http.memory()
