@@ -42,6 +42,7 @@ after everything before the damage was printed; 3 a file that you may not read;
   framescope decode -o wide --filter 'websocket.opcode == close' *.pcap
   framescope decode -o jsonl --select ws_message --payload full session.pcap.gz
   framescope decode --decode-as ws:9001 midstream.pcap
+  framescope decode --framing length32:9000 --hexdump 'packet.first >= 12' session.pcap
   tcpdump -i lo -U -w - port 8765 | framescope decode -`,
 		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) == 0 {
@@ -52,6 +53,8 @@ after everything before the damage was printed; 3 a file that you may not read;
 		RunE: func(_ *cobra.Command, args []string) error { return decodeFiles(std, &f, args) },
 	}
 	f.register(c)
+	c.Flags().StringVar(&f.hexdump, "hexdump", "", "dump the bytes of the frames that match the `expression`, field by field, with the packets they came in; nothing in them is redacted")
+	_ = c.RegisterFlagCompletionFunc("hexdump", cobra.NoFileCompletions)
 	c.Flags().StringVarP(&f.capture, "capture-filter", "f", "", "decode only packets that match the `expression` of pcap-filter(7), such as 'tcp port 8765'")
 	_ = c.RegisterFlagCompletionFunc("capture-filter", cobra.NoFileCompletions)
 	c.Flags().BoolVarP(&f.quiet, "quiet", "q", false, "no progress line")

@@ -72,7 +72,7 @@ func (l *live) watch() error {
 	asked, match := c.Want, c.Match
 	c.Want |= until.Types()
 	c.Digest = c.Digest || until.Uses("websocket.sha256")
-	c.Full = c.Full || until.Uses("websocket.payload") || until.Uses("websocket.payload_hex")
+	c.Full = c.Full || usesPayload(until)
 	c.Match = func(r record.Record) bool {
 		if l.matched.Load() == nil && until.Match(r) {
 			what := describe(r) + " matched " + flag

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"slices"
@@ -14,6 +15,7 @@ import (
 	"framescope/cmd/framescope/internal/output"
 	"framescope/decode/filter"
 	"framescope/decode/flow"
+	"framescope/decode/framing"
 	"framescope/decode/record"
 )
 
@@ -21,7 +23,8 @@ import (
 // capture share.
 type printFlags struct {
 	format, sel, payload, filter, color, overlap string
-	decodeAs                                     []string
+	decodeAs, framings                           []string
+	hexdump                                      string // frames to dump
 	showSecrets                                  bool
 	width                                        int
 	maxMemory, maxMessage, maxInflate, maxStream size
@@ -40,7 +43,7 @@ func (f *printFlags) register(c *cobra.Command) {
 	}
 	complete("output", output.Formats...)
 	_ = c.RegisterFlagCompletionFunc("select", completeList(func() []string { return append(typeNames(), "all") }))
-	for _, name := range []string{"filter", "decode-as", "width", "max-memory", "max-stream", "max-message", "max-inflate"} {
+	for _, name := range []string{"filter", "decode-as", "framing", "width", "max-memory", "max-stream", "max-message", "max-inflate"} {
 		_ = c.RegisterFlagCompletionFunc(name, cobra.NoFileCompletions)
 	}
 	complete("payload", payloadModes...)
@@ -54,6 +57,7 @@ func (f *printFlags) declare(fl *pflag.FlagSet) {
 	fl.StringVar(&f.payload, "payload", "preview", "what to show of payloads: none, preview, full or sha256; tables show what fits")
 	fl.StringVarP(&f.filter, "filter", "Y", "", "print only records that match the `expression`, such as 'websocket.opcode == close'; docs/output.md lists the fields")
 	fl.StringSliceVar(&f.decodeAs, "decode-as", nil, "take a TCP port for WebSocket without a handshake: ws:`PORT`")
+	fl.StringArrayVar(&f.framings, "framing", nil, "take a TCP port for a declared framing: `NAME:PORT` or FILE:PORT, also NAME,order=little:PORT, and PORT/client or PORT/server for one side; framescope framings lists them")
 	fl.StringVar(&f.color, "color", "auto", "colours: auto, always or never; NO_COLOR is obeyed")
 	fl.IntVar(&f.width, "width", 0, "`columns` of a table; 0: those of the terminal, or 80")
 	fl.BoolVar(&f.showSecrets, "show-secrets", false, "show passwords, tokens and cookies")
@@ -92,6 +96,13 @@ func (f *printFlags) plan(std stdio) (cfg flow.Config, o output.Options, err err
 	if !slices.Contains(output.Formats, f.format) {
 		return cfg, o, fmt.Errorf("--output %q: expected %s", f.format, strings.Join(output.Formats, ", "))
 	}
+	if f.hexdump != "" {
+		if f.sel != "" || f.format != "table" && f.format != "wide" {
+			return cfg, o, errors.New("--hexdump is a format of its own: it goes with neither --select nor -o")
+		}
+		f.format = output.Hexdump
+		cfg.Raw = 64 << 10
+	}
 	types := output.DefaultTypes(f.format)
 	if f.sel != "" {
 		if types, err = parseTypes(f.sel); err != nil {
@@ -107,6 +118,9 @@ func (f *printFlags) plan(std stdio) (cfg flow.Config, o output.Options, err err
 		cfg.Preview = 4 * 256 // bytes of a line's width in characters
 	case "full":
 		cfg.Full = true
+		if cfg.Raw > 0 {
+			cfg.Raw = 8 << 20
+		}
 	case "sha256":
 		o.Payload = -1
 	default:
@@ -126,7 +140,16 @@ func (f *printFlags) plan(std stdio) (cfg flow.Config, o output.Options, err err
 			cfg.Match = func(r record.Record) bool { return output.Context.Has(r.Type()) || match.Match(r) }
 		}
 		cfg.Digest = cfg.Digest || match.Uses("websocket.sha256")
-		cfg.Full = cfg.Full || match.Uses("websocket.payload") || match.Uses("websocket.payload_hex")
+		cfg.Full = cfg.Full || usesPayload(match)
+	}
+	if f.hexdump != "" {
+		dumped, err := filter.Compile(f.hexdump)
+		if err != nil {
+			return cfg, o, fmt.Errorf("--hexdump: %w", err)
+		}
+		also := cfg.Match
+		cfg.Match = func(r record.Record) bool { return dumped.Match(r) && (also == nil || also(r)) }
+		cfg.Full = cfg.Full || usesPayload(dumped)
 	}
 	cfg.Want = output.NeededTypes(f.format, types)
 	switch f.overlap {
@@ -143,6 +166,11 @@ func (f *printFlags) plan(std stdio) (cfg flow.Config, o output.Options, err err
 			return cfg, o, fmt.Errorf("--decode-as %q: expected ws:PORT, such as ws:9001", v)
 		}
 		cfg.DecodeAs = append(cfg.DecodeAs, uint16(n))
+	}
+	for _, v := range f.framings {
+		if err := f.declareFraming(&cfg, v); err != nil {
+			return cfg, o, err
+		}
 	}
 	if !f.showSecrets {
 		cfg.Redact = record.NewRedactor()
@@ -169,6 +197,44 @@ func (f *printFlags) plan(std stdio) (cfg flow.Config, o output.Options, err err
 		o.Width = columns(std.out)
 	}
 	return cfg, o, nil
+}
+
+// usesPayload reports whether a filter looks at payloads: it has to see them whole.
+func usesPayload(f *filter.Filter) bool {
+	return f.Uses("websocket.payload") || f.Uses("websocket.payload_hex") || f.Uses("frame.payload") || f.Uses("frame.payload_hex")
+}
+
+// declareFraming adds a framing for a port, as --framing has it.
+func (f *printFlags) declareFraming(cfg *flow.Config, v string) error {
+	at := strings.LastIndexByte(v, ':')
+	port, side, from := v[at+1:], "", framing.Either
+	if i := strings.IndexByte(port, '/'); i >= 0 {
+		port, side = port[:i], port[i+1:]
+	}
+	switch side {
+	case "":
+	case "client":
+		from = framing.Client
+	case "server":
+		from = framing.Server
+	default:
+		return fmt.Errorf("--framing %q: expected client or server behind the /, found %q", v, side)
+	}
+	n, err := strconv.ParseUint(port, 10, 16)
+	if at <= 0 || err != nil || n == 0 {
+		return hinted{fmt.Errorf("--framing %q: expected NAME:PORT or FILE:PORT, such as length32:9000", v), "framescope framings lists the names"}
+	}
+	for _, old := range cfg.Framings {
+		if old.Port == uint16(n) {
+			return fmt.Errorf("--framing %q: port %d has a framing already: %s", v, n, old.Framing.Name())
+		}
+	}
+	fr, err := findFraming(v[:at])
+	if err != nil {
+		return err
+	}
+	cfg.Framings = append(cfg.Framings, flow.Framing{Port: uint16(n), Framing: fr, From: from})
+	return nil
 }
 
 // How wide a table can be, in columns.

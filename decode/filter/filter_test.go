@@ -24,14 +24,14 @@ func names(f *Filter) string {
 	return strings.Join(got, " ")
 }
 
-const everything = "conn http ws_handshake ws_frame ws_message ws_close packet finding summary"
+const everything = "conn http ws_handshake ws_frame ws_message ws_close frame packet finding summary"
 
 func TestMatch(t *testing.T) {
 	for _, tt := range []struct{ expr, want string }{
 		{"", everything},
 		{"  ", everything},
 		{"type == ws_frame", "ws_frame"},
-		{"type != ws_frame", "conn http ws_handshake ws_message ws_close packet finding summary"},
+		{"type != ws_frame", "conn http ws_handshake ws_message ws_close frame packet finding summary"},
 		{"type in {ws_frame, ws_close}", "ws_frame ws_close"},
 		{"type in {ws_frame ws_close}", "ws_frame ws_close"},
 		{"type matches '^ws_'", "ws_handshake ws_frame ws_message ws_close"},
@@ -59,6 +59,10 @@ func TestMatch(t *testing.T) {
 		{"websocket.bytes > -1", "ws_frame ws_message"},
 		{"http.response.status_code in {100..199}", "ws_handshake"},
 		{"tcp.seq == 4294967295", "packet"},
+		{"frame.checksum.ok == false and frame.kind == file", "frame"},
+		{"frame.field.payload_length == 5 and frame.field.magic == 0xcafebabe", "frame"},
+		{"frame.field.payload_length == 6 or frame.field.nothing", ""},
+		{"frame.fields.length == 4 and frame.payload contains ell", "frame"},
 
 		// Durations.
 		{"websocket.handshake_ms == 1.2", "ws_handshake"},
@@ -73,7 +77,7 @@ func TestMatch(t *testing.T) {
 		{"ts == 2026-11-20T17:04:11.204+01:00", "ws_handshake"},
 		{"ts == 1795190651.204", "ws_handshake"},
 		{`ts > "2026-11-20 16:04:12"`, "ws_close"},
-		{"ts >= 2026-11-20 and ts < 2026-11-21", "conn http ws_handshake ws_frame ws_message ws_close packet finding"},
+		{"ts >= 2026-11-20 and ts < 2026-11-21", "conn http ws_handshake ws_frame ws_message ws_close frame packet finding"},
 		{"summary.last > 1795190651", "summary"},
 
 		// Truth.
@@ -92,7 +96,7 @@ func TestMatch(t *testing.T) {
 		{"websocket.opcode == Pong", "ws_frame"},
 		{"websocket.opcode != pong", "ws_message"},
 		{"websocket.opcode in {2, 10}", "ws_frame ws_message"},
-		{"direction == client", "ws_frame ws_close packet"},
+		{"direction == client", "ws_frame ws_close frame packet"},
 		{`websocket.reason == "going away"`, "ws_close"},
 		{`websocket.reason contains away`, "ws_close"},
 		{`websocket.reason contains Away`, ""},
@@ -100,15 +104,15 @@ func TestMatch(t *testing.T) {
 		{`websocket.reason ~ "\bgoing\b"`, "ws_close"},
 		{`websocket.reason == "\x67oing\u0020away"`, "ws_close"},
 		{`websocket.reason in {"going away", bye}`, "ws_close"},
-		{`websocket.reason not in {"going away", bye}`, everything[:len("conn http ws_handshake ws_frame ws_message ")] + "packet finding summary"},
+		{`websocket.reason not in {"going away", bye}`, everything[:len("conn http ws_handshake ws_frame ws_message ")] + "frame packet finding summary"},
 		{`websocket.reason != bye`, "ws_close"},
 		{`websocket.reason == 'going away'`, "ws_close"},
 		{`http.request.target == "/room?id=7"`, "ws_handshake"},
 		{`http.request.target contains /room?id`, "ws_handshake"},
 		{`http.version == 1.1`, "http ws_handshake"},
-		{`network.community_id == "1:AnDTZbi+5nrDc18qnUPZL9bTZnQ="`, "conn http ws_handshake ws_frame ws_message ws_close finding"},
-		{"conn == C1", "conn http ws_handshake ws_frame ws_message ws_close packet finding"},
-		{"conn in {1, 3..c7}", "conn http ws_handshake ws_frame ws_message ws_close packet finding"},
+		{`network.community_id == "1:AnDTZbi+5nrDc18qnUPZL9bTZnQ="`, "conn http ws_handshake ws_frame ws_message ws_close frame finding"},
+		{"conn == C1", "conn http ws_handshake ws_frame ws_message ws_close frame packet finding"},
+		{"conn in {1, 3..c7}", "conn http ws_handshake ws_frame ws_message ws_close frame packet finding"},
 		{"conn != C1", ""},
 		{"not conn == C1", "summary"},
 		{"file == x.pcap", everything},
@@ -133,7 +137,7 @@ func TestMatch(t *testing.T) {
 		{"http.request.headers == Origin", "ws_handshake"},
 
 		// Addresses.
-		{"source.ip == 10.0.0.7", "conn http ws_handshake ws_frame ws_message ws_close packet finding"},
+		{"source.ip == 10.0.0.7", "conn http ws_handshake ws_frame ws_message ws_close frame packet finding"},
 		{"source.ip == 10.0.0.0/8 and type == ws_close", "ws_close"},
 		{"source.ip == 11.0.0.0/8", ""},
 		{"source.ip in {::1 127.0.0.0/8}", ""},
@@ -170,8 +174,8 @@ func TestMatch(t *testing.T) {
 		{"type == conn and tcp.end == rst", ""},
 		{"type == conn or type == http and http.version == 9", "conn"},
 		{"(type == conn or type == http) and http.version == 9", ""},
-		{"not type == conn and not (type == http or type == summary)", "ws_handshake ws_frame ws_message ws_close packet finding"},
-		{"!type == conn && !(type == http || websocket)", "packet finding summary"},
+		{"not type == conn and not (type == http or type == summary)", "ws_handshake ws_frame ws_message ws_close frame packet finding"},
+		{"!type == conn && !(type == http || websocket)", "frame packet finding summary"},
 		{"!!websocket.code", "ws_close"},
 		{"not not websocket.code", "ws_close"},
 		{"frame.number == 8", "ws_frame"},

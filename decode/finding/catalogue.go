@@ -507,6 +507,24 @@ var catalogue = [count]Info{
 		Fix:   "Keep pings and pongs to 125 bytes, and close reasons to 123.",
 		RFC:   "RFC 6455 section 5.5",
 	},
+	FramingChecksum: {
+		Severity: Error, Layer: LayerProtocol,
+		Title: "the checksum of a frame is wrong",
+		Cause: "The frame's bytes are not those that the checksum was computed over: the sender computes it over other bytes or with another algorithm, or something on the way changed them.",
+		Fix:   "Compare what the declaration says the checksum covers with the sender's code; if it is right for other frames, look for what damages this one.",
+	},
+	FramingError: {
+		Severity: Error, Layer: LayerProtocol,
+		Title: "bytes do not fit the framing that was declared for the port",
+		Cause: "The sender wrote a wrong length or a wrong constant, the frames before this one are not cut as the declaration says, or the port carries something else.",
+		Fix:   "Look at the frames before it: framescope decode --hexdump 'type == frame'. Correct the declaration (framescope framings NAME) or the sender.",
+	},
+	FramingTruncated: {
+		Severity: Error, Layer: LayerProtocol,
+		Title: "the connection ended inside a frame",
+		Cause: "The sender closed the connection before it had written what the length in the header announced, or the length is wrong.",
+		Fix:   "Write the whole frame before closing; look for an error or a crash of the sender at that time, and at the length in the frame's header.",
+	},
 	FragmentedControl: {
 		Severity: Error, Layer: LayerProtocol,
 		Title: "a control frame is fragmented",

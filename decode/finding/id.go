@@ -55,6 +55,9 @@ const (
 	ExtensionUnrequested
 	FileTruncated
 	FragmentedControl
+	FramingChecksum
+	FramingError
+	FramingTruncated
 	HandshakeTimeout
 	HTTP200
 	HTTP400
@@ -178,6 +181,9 @@ var names = [count]string{
 	ExtensionUnrequested:      "extension-unrequested",
 	FileTruncated:             "file-truncated",
 	FragmentedControl:         "fragmented-control",
+	FramingChecksum:           "framing-checksum",
+	FramingError:              "framing-error",
+	FramingTruncated:          "framing-truncated",
 	HandshakeTimeout:          "handshake-timeout",
 	HTTP200:                   "http-200",
 	HTTP400:                   "http-400",

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"time"
 
+	"framescope/decode/framing"
 	"framescope/decode/record"
 )
 
@@ -24,6 +25,14 @@ type Packet struct {
 	Link uint16
 	// Interface is the number of the interface that captured it.
 	Interface uint16
+}
+
+// A Framing is what the connections of a TCP port carry.
+type Framing struct {
+	Port    uint16 // of the server
+	Framing *framing.Framing
+	// From is the side whose bytes it cuts; Either stands for both.
+	From framing.Direction
 }
 
 // An Encoder turns records into bytes. It is used by one goroutine.
@@ -83,6 +92,14 @@ type Config struct {
 	// DecodeAs names TCP ports whose connections are WebSocket even where no
 	// handshake says so.
 	DecodeAs []uint16
+	// Framings are declared for TCP ports: their connections give frame records,
+	// whatever else their bytes look like.
+	Framings []Framing
+	// Raw is how many bytes of a frame its record has as they were on the wire;
+	// zero means none.
+	Raw int
+
+	magics []*framing.Framing // what is recognised by a magic
 	// Lasting says that the bytes of all packets stay as they are, and can be
 	// read, until Close returns, as those of a mapped file: then they are
 	// referred to where they would have to be copied.

@@ -5,8 +5,10 @@ import (
 
 	"framescope/decode"
 	"framescope/decode/finding"
+	"framescope/decode/framing"
 	"framescope/decode/http1"
 	"framescope/decode/packet"
+	"framescope/decode/protocol"
 	"framescope/decode/record"
 	"framescope/decode/stream"
 	"framescope/decode/websocket"
@@ -39,14 +41,20 @@ type conn struct {
 	decodeAs   bool // the user says that it is WebSocket
 	cut        bool // packets were cut short when they were captured
 	reset      bool
-	closer     int8 // 1 + the end that sent the first FIN or RST
+	looking    bool  // its protocol has no name yet, but may get one
+	seen       uint8 // runs of bytes that were looked at
+	closer     int8  // 1 + the end that sent the first FIN or RST
 
 	half [2]half
 
 	id      int64
 	start   int64
 	proto   string
-	addr    [2]packet.Addr // of the two ends, in the order of the key
+	name    string // of the protocol, as the first bytes tell; proto is what was decoded
+	look    *look
+	tls     *protocol.Session
+	framing *framing.Framing // that was declared for the port, or nil
+	addr    [2]packet.Addr   // of the two ends, in the order of the key
 	port    [2]uint16
 	shard   uint8
 	synced  [2]bool
@@ -68,6 +76,7 @@ const (
 	modeHold               // bytes behind a request that may change the protocol
 	modeFrames             // WebSocket, or the search for it
 	modeIgnore             // something that is not decoded
+	modeUnits              // frames of a declared framing
 )
 
 // A half is one direction of a connection.
@@ -84,6 +93,8 @@ type half struct {
 	tried   int64 // 1 + stream offset of what was taken for another request last
 	wait    *wait // nil until something has to wait
 	side    *websocket.Side
+	units   *units // of a declared framing
+	tape    *tape  // of side, where raw bytes are wanted
 }
 
 // A wait is what a direction holds until it carries frames.

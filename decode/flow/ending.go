@@ -25,6 +25,8 @@ func (s *shard) streamEnd(c *conn, dir uint8) {
 	case modeFrames:
 		s.h.at(c, dir)
 		h.side.End(c.closed(dir), &s.h)
+	case modeUnits:
+		s.unitsEnd(c, dir)
 	case modeBody:
 		s.bodyEnd(c, dir)
 	case modeHold:
@@ -62,20 +64,20 @@ func (s *shard) end(c *conn, why ending) {
 		h.tcp.Release()
 		*h = half{}
 	}
-	c.http, c.ws = nil, nil
+	c.http, c.ws, c.look, c.tls = nil, nil, nil, nil
 	s.unweigh(c)
 }
 
 // captured reports what the capture lacks of a session.
 func (s *shard) captured(c *conn) {
 	ws := c.ws
-	if ws == nil || !ws.opened {
+	if (ws == nil || !ws.opened) && c.framing == nil {
 		return
 	}
 	if c.cut {
 		s.report(c, record.None, finding.SnaplenCut, c.cutAt, -1, "the first packet that was cut short")
 	}
-	if !ws.known && c.midstream {
+	if c.midstream && (ws == nil || !ws.known) {
 		s.report(c, record.None, finding.Midstream, decode.Origin{}, -1, "")
 	}
 	for dir := range c.half {
@@ -87,6 +89,9 @@ func (s *shard) captured(c *conn) {
 
 // connEnd gives out the connection's own record, and what only its end shows.
 func (s *shard) connEnd(c *conn, why ending) {
+	if c.looking {
+		s.named(c, true)
+	}
 	e := record.ConnEnd{Head: s.shared(c, record.None, c.start, 0, 0), Protocol: c.proto,
 		Duration: max(c.last-c.start, 0), Midstream: c.midstream}
 	cl := c.client
@@ -97,7 +102,7 @@ func (s *shard) connEnd(c *conn, why ending) {
 	case why == endEvicted:
 		e.End = "evicted"
 		s.sum.Evicted++
-		if c.ws != nil && c.ws.opened {
+		if c.ws != nil && c.ws.opened || c.framing != nil {
 			s.report(c, record.None, finding.ConnectionEvicted, c.lastSeen(), -1, "its last packet before that")
 		}
 	case c.synced[cl] && !c.synced[1-cl] && c.reset && e.EndedBy == record.Server:
@@ -136,8 +141,25 @@ func (s *shard) connEnd(c *conn, why ending) {
 			e.Server = t
 		}
 	}
+	if c.name != "" && c.proto != "websocket" {
+		e.Protocol = c.name
+	}
+	if c.tls != nil {
+		e.ServerName, e.ALPN, e.NextProtocol, e.TLSVersion = c.tls.ServerName, c.tls.ALPN, c.tls.Chosen, c.tls.Version
+	}
 	if c.ws != nil {
 		e.Messages, e.Undecoded = c.ws.messages, c.ws.undecoded
+	}
+	if c.framing != nil {
+		e.Framing = c.framing.Name()
+		for i := range c.half {
+			if u := c.half[i].units; u != nil {
+				e.Frames, e.Lost = e.Frames+u.frames, e.Lost+u.undecoded
+			}
+		}
+		if e.Frames > 0 {
+			e.Protocol = e.Framing
+		}
 	}
 	s.emit(&e)
 }

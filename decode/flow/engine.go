@@ -18,6 +18,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"framescope/decode/framing"
 	"framescope/decode/packet"
 	"framescope/decode/record"
 )
@@ -71,7 +72,7 @@ const (
 	deadTime = 60 * second
 	// connSize is what a connection without payload costs, with its entry and
 	// its names.
-	connSize = 1400
+	connSize = 1500
 	// program is the part of MaxMemory that is not for the engine.
 	program = 22 << 20
 	// near is how far a sequence number may be from the last one of a closed
@@ -93,6 +94,9 @@ func New(cfg Config) *Engine {
 	cfg.MaxStream = cmp.Or(cfg.MaxStream, 16<<20)
 	cfg.Linger = cmp.Or(cfg.Linger, 2*time.Second)
 	e := &Engine{cfg: cfg, nextConn: cfg.FirstConn, skips: map[skip]*skipped{}, halt: new(halt)}
+	for _, f := range cfg.Framings {
+		cfg.magics = append(cfg.magics, f.Framing)
+	}
 	shared := &cfg // for the workers: apart from the Engine, as halt is
 	// A quarter for connections as such, three eighths for what they hold; the
 	// rest is room for packets on their way and for the garbage collector.
@@ -255,7 +259,7 @@ func (e *Engine) segment(p *Packet, pk *packet.Packet) {
 
 // newConn makes the connection that p is the first packet of.
 func (e *Engine) newConn(p *Packet, pk *packet.Packet, dir uint8) *conn {
-	c := &conn{id: e.nextConn, start: p.Time, client: dir}
+	c := &conn{id: e.nextConn, start: p.Time, client: dir, looking: true}
 	c.addr[dir], c.addr[1-dir] = pk.Src, pk.Dst
 	c.port[dir], c.port[1-dir] = pk.SrcPort, pk.DstPort
 	c.shard = uint8(c.id % Shards)
@@ -275,6 +279,22 @@ func (e *Engine) newConn(p *Packet, pk *packet.Packet, dir uint8) *conn {
 		c.midstream = true
 		if pk.SrcPort < pk.DstPort {
 			c.client = 1 - dir
+		}
+	}
+	for _, f := range e.cfg.Framings {
+		if f.Port == c.port[1-c.client] || c.midstream && f.Port == c.port[c.client] {
+			c.framing = f.Framing
+			if f.Port != c.port[1-c.client] {
+				c.client = 1 - c.client // it is the server's port
+			}
+			c.half[0].mode, c.half[1].mode = modeUnits, modeUnits
+			switch f.From {
+			case framing.Client:
+				c.half[1-c.client].mode = modeIgnore
+			case framing.Server:
+				c.half[c.client].mode = modeIgnore
+			}
+			break
 		}
 	}
 	for _, port := range e.cfg.DecodeAs {

@@ -8,6 +8,8 @@ import (
 const (
 	waitSize = 320
 	sideSize = 384
+	lookSize = 128
+	tlsSize  = 128
 )
 
 // weigh counts what a connection holds, and makes room when it is too much.
@@ -24,8 +26,23 @@ func (s *shard) weigh(c *conn) {
 				mem += int64(len(w.early[j].seg)) + 128
 			}
 		}
+		if h.units != nil {
+			mem += h.units.memory()
+		}
+		if h.tape != nil {
+			mem += h.tape.memory()
+		}
 		if h.side != nil {
 			mem += sideSize + h.side.Memory()
+		}
+	}
+	if c.look != nil {
+		mem += lookSize + int64(cap(c.look.data[0])+cap(c.look.data[1]))
+	}
+	if t := c.tls; t != nil {
+		mem += tlsSize + int64(len(t.ServerName))
+		for _, p := range t.ALPN {
+			mem += 16 + int64(len(p))
 		}
 	}
 	if c.http != nil {

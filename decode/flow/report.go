@@ -31,6 +31,8 @@ func (s *shard) emit(r record.Record) {
 		payload = len(r.Payload)
 	case *record.Frame:
 		payload = len(r.Payload)
+	case *record.Declared:
+		payload = len(r.Payload)
 	}
 	if payload > maxOut/8 {
 		// Written out it is up to six times as long. There is one buffer for

@@ -47,13 +47,14 @@ type shard struct {
 	// Records under construction; they are used again and again.
 	frame   record.Frame
 	message record.Message
+	unit    record.Declared
 	problem record.Finding
 	proof   [1]record.Evidence
 }
 
 func newShard(cfg *Config, memory int64) *shard {
 	s := &shard{cfg: cfg, limit: memory / 2, skips: map[string]int64{}}
-	if !cfg.Want.Has(record.TypeFrame) && !cfg.Want.Has(record.TypeMessage) {
+	if cfg.Want&record.Of(record.TypeFrame, record.TypeMessage, record.TypeDeclared) == 0 {
 		cfg.Preview, cfg.Full = 0, false
 	}
 	s.sides = websocket.Config{
@@ -109,7 +110,7 @@ func (s *shard) segment(it *item) {
 	}
 	// What Sides hold changes slowly, unless they keep messages or search; what
 	// waits can be a lot at once.
-	if h.wait != nil || s.grown || h.side != nil && ((c.packets[0]+c.packets[1])&7 == 0 || c.ws == nil || s.cfg.Full) {
+	if h.wait != nil || s.grown || c.look != nil || h.units != nil && (c.packets[0]+c.packets[1])&7 == 0 || h.side != nil && ((c.packets[0]+c.packets[1])&7 == 0 || c.ws == nil || s.cfg.Full) {
 		s.grown = false
 		s.weigh(c)
 	}
@@ -248,6 +249,9 @@ func (s *shard) drain(c *conn, dir uint8) {
 		switch p.Kind {
 		case stream.Data:
 			h.off = p.Off
+			if c.looking {
+				s.identify(c, dir, p.Data, p.Off)
+			}
 			s.data(c, dir, p.Data, p.Start, p.Origin)
 		case stream.Gap:
 			h.off = p.Off
@@ -278,6 +282,12 @@ func (s *shard) data(c *conn, dir uint8, b []byte, start bool, o decode.Origin) 
 				continue
 			}
 			h.fresh = false
+			if s.cfg.Raw > 0 {
+				if h.tape == nil {
+					h.tape = new(tape)
+				}
+				h.tape.add(b, h.off, o.Packet, s.cfg.Raw)
+			}
 			s.h.at(c, dir)
 			h.side.Data(b, start, o, &s.h)
 			return
@@ -285,6 +295,9 @@ func (s *shard) data(c *conn, dir uint8, b []byte, start bool, o decode.Origin) 
 			if c.ws != nil && c.ws.opened {
 				s.ignored(c, dir, int64(len(b)), h.off, o)
 			}
+			return
+		case modeUnits:
+			s.units(c, dir, b, o)
 			return
 		case modeHold:
 			s.hold(c, dir, b, start, o)
@@ -326,6 +339,8 @@ func (s *shard) gap(c *conn, dir uint8, p *stream.Piece) {
 		h.fresh = false
 		s.h.at(c, dir)
 		h.side.Gap(p.Len, p.Origin, &s.h)
+	case modeUnits:
+		s.unitGap(c, dir, p)
 	case modeHold:
 		h.waits().kept.gap(p.Len, p.Origin, h.off)
 	case modeBody:

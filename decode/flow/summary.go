@@ -44,6 +44,7 @@ func (e *Engine) summarize(truncated bool) {
 		s.Failed += t.Failed
 		s.Frames += t.Frames
 		s.Messages += t.Messages
+		s.Declared += t.Declared
 		s.Missing += t.Missing
 		s.Undecoded += t.Undecoded
 		s.Evicted += t.Evicted

@@ -212,6 +212,13 @@ func (r *receiver) Frame(f *websocket.Frame) {
 	if !f.Issues.Empty() {
 		rec.Issues = f.Issues
 	}
+	if t := c.half[dir].tape; t != nil {
+		end := f.Off + int64(h.Size) + h.Length
+		rec.Raw = t.pieces(rec.Raw[:0], f.Off, end)
+		s.emit(rec)
+		t.drop(end)
+		return
+	}
 	s.emit(rec)
 }
 
@@ -342,6 +349,9 @@ func (r *receiver) Skipped(k *websocket.Skipped) {
 	}
 	if k.Bytes == 0 {
 		return
+	}
+	if t := c.half[r.dir].tape; t != nil {
+		t.drop(k.Off + k.Bytes)
 	}
 	c.ws.undecoded += k.Bytes
 	s.sum.Undecoded += k.Bytes

@@ -146,12 +146,16 @@ func (d *Decoder[H, F]) take(b []byte, i int) int {
 	return e
 }
 
+// firstPart is how much room the beginning of a header gets first: some formats
+// have headers of many kilobytes and hardly any as long.
+const firstPart = 64
+
 // fail deals with bytes b from d.off on that are no whole header. It returns
 // how many of them are kept.
 func (d *Decoder[H, F]) fail(b []byte, size int, payload int64, err error) (int, error) {
 	if errors.Is(err, ErrShort) && len(b) < d.Format.MaxHeader() {
 		if d.part == nil {
-			d.part = make([]byte, 0, d.Format.MaxHeader())
+			d.part = make([]byte, 0, min(d.Format.MaxHeader(), firstPart))
 		}
 		d.part = append(d.part[:0], b...)
 		return len(b), nil

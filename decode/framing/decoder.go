@@ -335,6 +335,15 @@ func (d *Decoder) Close() error {
 	return err
 }
 
+// Memory returns how many bytes the Decoder holds, about.
+func (d *Decoder) Memory() int64 {
+	n := cap(d.d.Partial()) + cap(d.pre) + cap(d.keep) + cap(d.trailer) + 24*cap(d.checks)
+	if h := d.chunk.Header; h != nil {
+		n += cap(h.raw) + 48*cap(h.lines)
+	}
+	return int64(n)
+}
+
 // Missing returns how many bytes of the current frame are still to come; -1 for
 // one that the end of the stream ends.
 func (d *Decoder) Missing() int64 {

@@ -167,11 +167,16 @@ func (b *ByType) Any() *Field {
 }
 
 // Lookup returns the fields named name. One header field of a request or
-// response has a name, too: "http.request.headers.origin". It returns false
+// response has a name, too: "http.request.headers.origin"; so has one field of a
+// frame: "frame.field.topic". It returns false
 // when no type has such a field; aliases are not resolved.
 func Lookup(name string) (b ByType, ok bool) {
 	all := index()
 	if b, ok = all[name]; ok {
+		return b, true
+	}
+	if len(name) > len(fieldValues) && strings.HasPrefix(name, fieldValues) {
+		b[TypeDeclared] = frameValue(name)
 		return b, true
 	}
 	for _, prefix := range []string{requestHeaders, responseHeaders} {

@@ -3,13 +3,16 @@ package record
 import (
 	"net/netip"
 	"slices"
+	"strings"
+
+	"framescope/decode/protocol"
 )
 
 var endNames = []string{"fin", "rst", "open", "refused", "unanswered", "reused", "evicted"}
 
 var connFields = slices.Concat([]Field{
 	text("network.transport", "The transport protocol: tcp.", func(Record, int) (string, bool) { return "tcp", true }),
-	text("network.protocol", "What the connection carried: websocket, http, tls, http2; absent when nothing is known.",
+	text("network.protocol", "What the connection carried: websocket, "+strings.Join(protocol.Names(), ", ")+", or the name of a declared framing; absent when nothing is known.",
 		func(r Record, _ int) (string, bool) { return ifSome(r.(*ConnEnd).Protocol) }),
 	text("network.community_id", "Community ID of version 1 of the connection.", func(r Record, _ int) (string, bool) {
 		if id := r.(*ConnEnd).CommunityID; id != "" {
@@ -47,6 +50,15 @@ var connFields = slices.Concat([]Field{
 			c := r.(*ConnEnd)
 			return c.Client.Missing + c.Server.Missing, true
 		}),
+		text("tls.version", "The version of TLS that the server chose.", func(r Record, _ int) (string, bool) { return ifSome(r.(*ConnEnd).TLSVersion) }),
+		text("tls.client.server_name", "The name that a TLS client asks for.", func(r Record, _ int) (string, bool) { return ifSome(r.(*ConnEnd).ServerName) }),
+		{
+			Name: "tls.client.alpn", Kind: KindString, Many: true, Doc: "The protocols that a TLS client offers.",
+			len: func(r Record) int { return len(r.(*ConnEnd).ALPN) },
+			str: func(r Record, i int) (string, bool) { return r.(*ConnEnd).ALPN[i], true },
+			has: func(r Record) bool { return r.(*ConnEnd).ALPN != nil },
+		},
+		text("tls.next_protocol", "The one that the server chose, where that is not encrypted.", func(r Record, _ int) (string, bool) { return ifSome(r.(*ConnEnd).NextProtocol) }),
 		num(KindInt, "websocket.messages", "WebSocket messages, where there were any frames.", func(r Record, _ int) (int64, bool) {
 			c := r.(*ConnEnd)
 			return c.Messages, isWebSocket(c)
@@ -54,6 +66,15 @@ var connFields = slices.Concat([]Field{
 		num(KindInt, "websocket.undecoded_bytes", "Stream bytes of the WebSocket session that could not be put into frames.", func(r Record, _ int) (int64, bool) {
 			c := r.(*ConnEnd)
 			return c.Undecoded, isWebSocket(c)
+		}),
+		text("frame.framing", "The framing that was declared for its port.", func(r Record, _ int) (string, bool) { return ifSome(r.(*ConnEnd).Framing) }),
+		num(KindInt, "frame.frames", "Frames of that framing.", func(r Record, _ int) (int64, bool) {
+			c := r.(*ConnEnd)
+			return c.Frames, c.Framing != ""
+		}),
+		num(KindInt, "frame.undecoded_bytes", "Stream bytes that could not be put into such frames.", func(r Record, _ int) (int64, bool) {
+			c := r.(*ConnEnd)
+			return c.Lost, c.Framing != ""
 		}),
 	})
 

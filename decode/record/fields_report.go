@@ -52,8 +52,11 @@ var summaryFields = []Field{
 	counted("ws_failed", "Handshakes that did not open a session.", func(s *Summary) int64 { return s.Failed }),
 	counted("ws_frames", "WebSocket frames.", func(s *Summary) int64 { return s.Frames }),
 	counted("ws_messages", "WebSocket messages.", func(s *Summary) int64 { return s.Messages }),
+	num(KindInt, "summary.frames", "Frames of declared framings, where there are any.", func(r Record, _ int) (int64, bool) {
+		return unlessZero(r.(*Summary).Declared)
+	}),
 	counted("missing_bytes", "Stream bytes that were sent but are not in the capture.", func(s *Summary) int64 { return s.Missing }),
-	counted("undecoded_bytes", "Stream bytes of WebSocket sessions that could not be put into frames.", func(s *Summary) int64 { return s.Undecoded }),
+	counted("undecoded_bytes", "Stream bytes of WebSocket sessions and of declared framings that could not be put into frames.", func(s *Summary) int64 { return s.Undecoded }),
 	counted("evicted", "Connections that were forgotten for want of memory.", func(s *Summary) int64 { return s.Evicted }),
 	counted("dropped_packets", "Packets that were lost while they were captured, as far as the capture says.", func(s *Summary) int64 { return s.Dropped }),
 	num(KindBool, "summary.truncated", "Whether the file ends in the middle of a packet or cannot be read to its end.", func(r Record, _ int) (int64, bool) {

@@ -148,7 +148,9 @@ func appendNodes(dst []byte, nodes []node, r Record, i int, o *Options) []byte {
 				dst = appendText(dst, n.name, s)
 			}
 		case opStrings:
-			dst = appendStrings(n.key.append(dst), f, r)
+			if f.has == nil || f.has(r) {
+				dst = appendStrings(n.key.append(dst), f, r)
+			}
 		case opPairs:
 			if f.has(r) {
 				dst = appendPairs(n.key.append(dst), f, r)

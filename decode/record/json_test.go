@@ -25,7 +25,7 @@ func TestAppendJSON(t *testing.T) {
 			`"destination":{"ip":"10.0.0.2","port":8765,"packets":72,"bytes":12400,"stream_bytes":12400,"missing_bytes":1448,"retransmitted_bytes":0,"out_of_order":0,"conflict_bytes":3},` +
 			`"packet":{"first":1,"last":142},"event":{"duration_ms":3212.345678},` +
 			`"tcp":{"end":"fin","ended_by":"client","midstream":false,"retransmitted_bytes":100,"missing_bytes":1448},` +
-			`"websocket":{"messages":60,"undecoded_bytes":12}}`,
+			`"tls":{"version":"1.2","client":{"server_name":"chat.example","alpn":["h2","http/1.1"]},"next_protocol":"http/1.1"},"websocket":{"messages":60,"undecoded_bytes":12},"frame":{"framing":"magic-length-crc32","frames":7,"undecoded_bytes":4}}`,
 		`{"schema":"1.0","type":"http","ts":"2026-11-20T16:04:11.001000000Z","file":"x.pcap","conn":"C1",` +
 			`"network":{"community_id":"1:AnDTZbi+5nrDc18qnUPZL9bTZnQ="},"source":{"ip":"10.0.0.7","port":51882},"destination":{"ip":"10.0.0.2","port":8765},"packet":{"first":4,"last":6},` +
 			`"http":{"version":"1.1","request":{"method":"GET","target":"/health","headers":[["Host","chat.example"]]},` +
@@ -46,6 +46,11 @@ func TestAppendJSON(t *testing.T) {
 			`"sha256":"0ea09e73d0357bb61ddf17c9e622566c90016909939ebeb446d21c558c9d2c0a","payload_hex":"0001feff","payload_more":true,"issues":["inflate-history-lost","close-4401"]}}`,
 		`{"schema":"1.0","type":"ws_close","ts":"2026-11-20T16:04:14.212000000Z","file":"x.pcap","conn":"C1","direction":"client","packet":{"first":140,"last":140},` +
 			`"websocket":{"code":1001,"reason":"going away","clean":true,"ended_by":"client","issues":["close-timeout"]}}`,
+		`{"schema":"1.0","type":"frame","ts":"2026-11-20T16:04:11.230000000Z","file":"x.pcap","conn":"C1","direction":"client","packet":{"first":31,"last":32},` +
+			`"frame":{"framing":"magic-length-crc32","kind":"file","offset":512,"header_bytes":8,"payload_bytes":5,"trailer_bytes":4,"captured_bytes":4,"ended":true,` +
+			`"fields":[{"name":"magic","value":"0xcafebabe","number":3405691582,"offset":0,"length":4},{"name":"payload length","value":"5","number":5,"offset":4,"length":4},` +
+			`{"name":"crc32","value":"0x00000001","number":1,"offset":13,"length":4}],` +
+			`"checksum":{"ok":false,"found":"00000001","expected":"3610a686"},"payload":"hello","payload_more":true,"issues":["framing-checksum"]}}`,
 		`{"schema":"1.0","type":"packet","ts":"2026-11-20T16:04:11.000000000Z","file":"x.pcap","conn":"C1","direction":"client",` +
 			`"source":{"ip":"10.0.0.7","port":51882},"destination":{"ip":"10.0.0.2","port":8765},` +
 			`"packet":{"first":1,"last":1,"bytes":74,"captured_bytes":68,"link":"ethernet","protocol":"tcp","payload_bytes":0,"problem":"cut short"},` +
@@ -55,7 +60,7 @@ func TestAppendJSON(t *testing.T) {
 			`"cause":"A cache answered with an older 101, a hop made a key of its own, or the server computes the value wrongly.",` +
 			`"fix":"Value: base64(SHA-1(key + \"258EAFA5-E914-47DA-95CA-C5AB0DC85B11\")); take caches out of the path, let proxies tunnel.","rfc":"RFC 6455 section 4.2.2",` +
 			`"evidence":[{"packet":6,"offset":97,"text":"expected s3pPLMBiTxaQ9kYGzzhZRbK+xOo=, found AAAA"},{"text":"no cache header"}]}}`,
-		`{"schema":"1.0","type":"summary","file":"x.pcap","summary":{"packets":118,"bytes":96000,"connections":2,"ws_sessions":1,"ws_failed":1,"ws_frames":120,"ws_messages":60,` +
+		`{"schema":"1.0","type":"summary","file":"x.pcap","summary":{"packets":118,"bytes":96000,"connections":2,"ws_sessions":1,"ws_failed":1,"ws_frames":120,"ws_messages":60,"frames":7,` +
 			`"missing_bytes":1448,"undecoded_bytes":12,"evicted":1,"dropped_packets":0,"truncated":true,"first":"2026-11-20T16:04:11.000000000Z","last":"2026-11-20T16:04:14.900000000Z",` +
 			`"findings":{"error":1,"warning":2,"note":3},"skipped":[{"cause":"link type 147 cannot be read","packets":12,"bytes":900},{"cause":"cut short","packets":1}]}}`,
 	}

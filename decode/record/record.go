@@ -27,6 +27,7 @@ const (
 	TypeFrame
 	TypeMessage
 	TypeClose
+	TypeDeclared
 	TypePacket
 	TypeFinding
 	TypeSummary
@@ -34,7 +35,7 @@ const (
 )
 
 var typeNames = [types]string{
-	"conn", "http", "ws_handshake", "ws_frame", "ws_message", "ws_close", "packet", "finding", "summary",
+	"conn", "http", "ws_handshake", "ws_frame", "ws_message", "ws_close", "frame", "packet", "finding", "summary",
 }
 
 // Types is how many types there are: they are numbered from 0 to Types-1.
@@ -55,6 +56,7 @@ var typeDocs = [types]string{
 	"One WebSocket frame.",
 	"One data message: a frame with FIN, or fragments up to one. Control frames are no messages.",
 	"A close frame, or the end of a session without one: then the code is 1006 and there is no direction.",
+	"One frame of a framing that --framing declared for a port.",
 	"One captured packet.",
 	"Something that is wrong or worth knowing, its cause, and what mends it.",
 	"What one file held, or the whole run where there is no file.",
@@ -192,7 +194,7 @@ type Head struct {
 func (h *Head) Shared() *Head { return h }
 
 // A Record is one of *ConnEnd, *HTTP, *Handshake, *Frame, *Message, *Close,
-// *Packet, *Finding and *Summary.
+// *Declared, *Packet, *Finding and *Summary.
 type Record interface {
 	Type() Type
 	Shared() *Head
@@ -220,9 +222,17 @@ type ConnEnd struct {
 	// CommunityID is the flow hash of version 1 of the Community ID
 	// specification, such as "1:LQU9qZlK+B5F3KDmev6m5PMibrg=".
 	CommunityID string
-	// Protocol is what the connection carried: "websocket", "http", "tls",
-	// "http2", or "" when nothing is known.
+	// Protocol is what the connection carried: "websocket", one of the names of
+	// package protocol, the name of a declared framing, or "" when nothing is
+	// known.
 	Protocol string
+	// ServerName is the name that a TLS client asked for, ALPN the protocols that
+	// it offered, NextProtocol the one that the server chose, and TLSVersion the
+	// version, such as "1.3": as far as that was sent in the clear.
+	ServerName   string
+	ALPN         []string
+	NextProtocol string
+	TLSVersion   string
 	// Duration is the time from the first to the last packet in nanoseconds.
 	Duration int64
 	// End is how it ended: "fin", "rst", "open" when the capture ended first,
@@ -238,6 +248,10 @@ type ConnEnd struct {
 	// Messages counts WebSocket messages, Undecoded the bytes of WebSocket
 	// directions that could not be put into frames.
 	Messages, Undecoded int64
+	// Framing is the framing that was declared for its port, "" for none. Frames
+	// counts the frames, Lost the bytes that could not be put into any.
+	Framing      string
+	Frames, Lost int64
 }
 
 // A Pair is a header field. Value has secrets replaced.
@@ -332,6 +346,9 @@ type Frame struct {
 	// when it answers none. It means nothing in other frames.
 	RTT    int64
 	Issues finding.Set
+	// Raw are the bytes of the frame as they were on the wire, if Config.Raw of
+	// the engine asks for them.
+	Raw []Piece
 }
 
 // A Message ("ws_message") is one data message: a frame with FIN, or fragments
@@ -428,6 +445,7 @@ type Summary struct {
 	Sessions                int64 // WebSocket sessions: a handshake with 101, or frames
 	Failed                  int64 // handshakes that did not open a session
 	Frames, Messages        int64
+	Declared                int64 // frames of declared framings
 	Missing, Undecoded      int64
 	Evicted                 int64 // connections forgotten for want of memory
 	Dropped                 int64 // packets that the capture lost, as it says itself

@@ -16,6 +16,7 @@ var registry = [Types][]Field{
 	TypeFrame:     slices.Concat(head("ws_frame"), flow(true), frameFields),
 	TypeMessage:   slices.Concat(head("ws_message"), flow(true), messageFields),
 	TypeClose:     slices.Concat(head("ws_close"), flow(true), closeFields),
+	TypeDeclared:  slices.Concat(head("frame"), flow(true), declaredRecordFields),
 	TypePacket:    slices.Concat(head("packet"), packetFields),
 	TypeFinding:   slices.Concat(head("finding"), flow(true), findingFields),
 	TypeSummary:   slices.Concat(head("summary"), summaryFields),

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"framescope/decode/finding"
+	"framescope/decode/framing"
 	"framescope/decode/record"
 	"framescope/decode/websocket"
 )
@@ -40,6 +41,29 @@ func Issues(ids ...finding.ID) (s finding.Set) {
 	return s
 }
 
+// declared returns a frame of a declared framing whose checksum is wrong.
+func declared(c *record.Conn) *record.Declared {
+	f, err := framing.Builtin("magic-length-crc32", framing.Options{})
+	if err != nil {
+		panic(err)
+	}
+	d := framing.Decoder{Framing: f}
+	for ch, err := range d.Decode([]byte("\xca\xfe\xba\xbe\x00\x00\x00\x05hello\x00\x00\x00\x01")) {
+		if err != nil {
+			panic(err)
+		}
+		if ch.Last {
+			return &record.Declared{
+				Head: Head(c, record.Client, 230, 31, 32), Framing: f.Name(), FrameKind: "file", Off: 512,
+				Size: ch.Header.Size, Length: ch.Header.Length, Trailer: ch.Header.Trailer, Captured: 4, Ended: true, Checks: ch.Checks,
+				Header: ch.Header, Begin: ch.Data, Trail: ch.Trailer,
+				Payload: ch.Data, Text: true, More: true, Issues: Issues(finding.FramingChecksum),
+			}
+		}
+	}
+	panic("no frame")
+}
+
 // Full returns a record of each type, in the order of the types, with a value in
 // every field that can have one beside the others.
 func Full() []record.Record {
@@ -57,9 +81,10 @@ func Full() []record.Record {
 		&record.ConnEnd{
 			Head: Head(c, record.None, 0, 1, 142), Protocol: "websocket", Duration: 3_212_345_678,
 			End: "fin", EndedBy: record.Client, Midstream: false,
+			ServerName: "chat.example", ALPN: []string{"h2", "http/1.1"}, NextProtocol: "http/1.1", TLSVersion: "1.2",
 			Client:   record.Traffic{Packets: 70, Bytes: 2200, Stream: 2100, Missing: 0, Retransmitted: 100, OutOfOrder: 1},
 			Server:   record.Traffic{Packets: 72, Bytes: 12400, Stream: 12400, Missing: 1448, Conflicts: 3},
-			Messages: 60, Undecoded: 12,
+			Messages: 60, Undecoded: 12, Framing: "magic-length-crc32", Frames: 7, Lost: 4,
 		},
 		&record.HTTP{
 			Head:     Head(c, record.None, 1, 4, 6),
@@ -95,6 +120,7 @@ func Full() []record.Record {
 			Head: Head(c, record.Client, 3212, 140, 140), Code: 1001, Reason: "going away", Clean: true, EndedBy: record.Client,
 			Issues: Issues(finding.CloseTimeout),
 		},
+		declared(c),
 		&record.Packet{
 			Head: Head(c, record.Client, 0, 1, 1), Length: 74, Captured: 68, Link: "ethernet", Protocol: "tcp",
 			Source: c.Source, Destination: c.Destination, Flags: "SYN", Seq: 4294967295, Ack: 0, Payload: 0, Problem: "cut short",
@@ -104,7 +130,7 @@ func Full() []record.Record {
 			Evidence: []record.Evidence{{Packet: 6, Off: 97, Text: "expected s3pPLMBiTxaQ9kYGzzhZRbK+xOo=, found AAAA"}, {Off: -1, Text: "no cache header"}},
 		},
 		&record.Summary{
-			Head: record.Head{File: "x.pcap"}, Packets: 118, Bytes: 96_000, Connections: 2, Sessions: 1, Failed: 1, Frames: 120, Messages: 60,
+			Head: record.Head{File: "x.pcap"}, Packets: 118, Bytes: 96_000, Connections: 2, Sessions: 1, Failed: 1, Frames: 120, Messages: 60, Declared: 7,
 			Missing: 1448, Undecoded: 12, Evicted: 1, Truncated: true, First: Start, Last: Start + 3_900_000_000,
 			Errors: 1, Warnings: 2, Notes: 3,
 			Skipped: []record.Skip{{Cause: "link type 147 cannot be read", Packets: 12, Bytes: 900}, {Cause: "cut short", Packets: 1}},

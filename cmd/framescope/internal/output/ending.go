@@ -23,7 +23,7 @@ func (t *table) verdict(g *group) (word, colour string) {
 		return "warning", yellow
 	case g.end != nil && g.end.how == "open" && !g.closed:
 		return "open", ""
-	case g.sawWS && g.end != nil && t.o.Match == nil && (!t.asked || t.o.Types.Has(record.TypeFinding)):
+	case (g.sawWS || g.declared) && g.end != nil && t.o.Match == nil && (!t.asked || t.o.Types.Has(record.TypeFinding)):
 		// Otherwise there may be findings that are not known here.
 		return "ok", green
 	}
@@ -56,8 +56,8 @@ func (t *table) endOf(g *group, told bool) []byte {
 		if e.missing > 0 {
 			l.text(string(appendCount(nil, e.missing, "byte", "bytes")) + " missing")
 		}
-		if e.undecoded > 0 {
-			l.text(string(appendCount(nil, e.undecoded, "byte", "bytes")) + " not decoded")
+		if n := e.undecoded + e.lost; n > 0 {
+			l.text(string(appendCount(nil, n, "byte", "bytes")) + " not decoded")
 		}
 	}
 	if !l.started && (told || verdict == "") {
@@ -135,6 +135,13 @@ func (t *table) total(g *group) string {
 			return string(appendCount(nil, g.messages, "message", "messages"))
 		}
 		return ""
+	}
+	if g.declared {
+		b := appendCount(nil, g.end.frames, "frame", "frames")
+		if t.o.Match == nil {
+			b = appendBytes(append(b, ", "...), g.bytes)
+		}
+		return string(b)
 	}
 	if !g.sawWS {
 		return string(appendCount(nil, g.end.packets, "packet", "packets"))

@@ -27,6 +27,7 @@ type group struct {
 	dirty    bool // in table.dirty
 	subflows bool // rows name a subflow
 	sawWS    bool // there was WebSocket
+	declared bool // there were frames of a declared framing
 
 	handshake record.Tri
 	findings  []found
@@ -51,6 +52,7 @@ type ending struct {
 	by                                                             record.Direction
 	midstream                                                      bool
 	duration, messages, undecoded, stream, missing, packets, bytes int64
+	frames, lost                                                   int64 // of a declared framing
 }
 
 type found struct {
@@ -87,7 +89,7 @@ func (q *queue) Pop() any {
 
 func readEnding(p *parts) *ending {
 	e := &ending{protocol: string(p.text()), how: string(p.text()), by: record.Direction(p.int()), midstream: p.int() != 0}
-	for _, n := range []*int64{&e.duration, &e.messages, &e.undecoded, &e.stream, &e.missing, &e.packets, &e.bytes} {
+	for _, n := range []*int64{&e.duration, &e.messages, &e.undecoded, &e.stream, &e.missing, &e.packets, &e.bytes, &e.frames, &e.lost} {
 		*n = p.int()
 	}
 	return e
@@ -123,6 +125,9 @@ func (t *table) heading(g *group) {
 	if what == "" && g.end != nil && g.end.midstream {
 		what = "begun before the capture"
 	}
+	if what == "" && g.end != nil && g.declared {
+		what = g.end.protocol
+	}
 	if g.started {
 		what = ""
 	}
@@ -151,7 +156,7 @@ func (t *table) heading(g *group) {
 		out = append(append(spaces(out, indent), cutTo(s, t.o.Width-indent)...), '\n')
 	}
 	if g.started && g.listed && !g.inBuf && !t.o.Live {
-		out = append(t.paint.append(out, dim, heads(t.wide, g.subflows)), '\n')
+		out = append(t.paint.append(out, dim, heads(t.wide, g.subflows, g.declared)), '\n')
 	}
 	g.started = true
 	t.w.bytes(out)

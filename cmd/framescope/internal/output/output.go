@@ -50,12 +50,15 @@ var Formats = []string{"table", "wide", "json", "jsonl", "csv"}
 
 // tableTypes are what a table is made of.
 var tableTypes = record.Of(record.TypeConn, record.TypeHTTP, record.TypeHandshake, record.TypeFrame, record.TypeClose,
-	record.TypeFinding, record.TypeSummary)
+	record.TypeDeclared, record.TypeFinding, record.TypeSummary)
 
 // DefaultTypes returns the types of records that a format prints unless others
 // are asked for: all but single packets, and for tables no messages, since
 // their frames are listed.
 func DefaultTypes(format string) record.Set {
+	if format == Hexdump {
+		return hexdumpTypes
+	}
 	if format == "table" || format == "wide" {
 		return tableTypes
 	}
@@ -63,7 +66,7 @@ func DefaultTypes(format string) record.Set {
 }
 
 // sessionTypes are what a table lists below the heading of a connection.
-var sessionTypes = record.Of(record.TypeHandshake, record.TypeFrame, record.TypeMessage, record.TypeClose)
+var sessionTypes = record.Of(record.TypeHandshake, record.TypeFrame, record.TypeMessage, record.TypeClose, record.TypeDeclared)
 
 // Context are the types that a table wants of every connection, whatever the
 // filter says: see Options.Match.
@@ -112,7 +115,7 @@ type Printer struct {
 
 // New returns a Printer of one of the Formats that writes to w.
 func New(w io.Writer, format string, o Options) (*Printer, error) {
-	if !slices.Contains(Formats, format) {
+	if !slices.Contains(Formats, format) && format != Hexdump {
 		return nil, fmt.Errorf("output: format %q: expected %s", format, strings.Join(Formats, ", "))
 	}
 	p := &Printer{format: format, o: o, w: newSink(w)}
@@ -146,6 +149,9 @@ func (p *Printer) Encoder() Encoder {
 		return newCSV(p.columns, p.o.Payload)
 	case "table", "wide":
 		return newRows(&p.o, p.format == "wide")
+	}
+	if p.format == Hexdump {
+		return newDumper(&p.o)
 	}
 	return &jsonEncoder{o: record.Options{Payload: p.o.Payload}, lines: p.format == "jsonl"}
 }

@@ -18,7 +18,7 @@ type rows struct {
 	wide  bool
 	// What is listed: the handshake of a session, its frames, messages, close
 	// frames where frames are not listed anyway.
-	sessions, frames, messages, closes bool
+	sessions, frames, messages, closes, declared bool
 
 	buf []byte
 }
@@ -27,12 +27,17 @@ func newRows(o *Options, wide bool) *rows {
 	return &rows{
 		o: o, paint: painter(o.Color), wide: wide,
 		sessions: o.Types&sessionTypes != 0, frames: o.Types.Has(record.TypeFrame), messages: o.Types.Has(record.TypeMessage),
-		closes: !o.Types.Has(record.TypeFrame) && (o.Types.Has(record.TypeClose) || o.Types.Has(record.TypeMessage)),
+		declared: o.Types.Has(record.TypeDeclared),
+		closes:   !o.Types.Has(record.TypeFrame) && (o.Types.Has(record.TypeClose) || o.Types.Has(record.TypeMessage)),
 	}
 }
 
-// messageRow stands in the place of a subflow in rows of messages.
-const messageRow = -1
+// messageRow stands in the place of a subflow in rows of messages, declaredRow in
+// those of frames of a declared framing.
+const (
+	messageRow  = -1
+	declaredRow = -2
+)
 
 // Columns of the list, by their first column and width.
 const (
@@ -68,6 +73,12 @@ func (e *rows) Encode(dst []byte, r record.Record) []byte {
 		}
 		dst = e.open(dst, tagRow, &r.Head)
 		return e.message(putInt(putInt(putInt(dst, -1), messageRow), 0), r)
+	case *record.Declared:
+		if !e.declared {
+			return dst
+		}
+		dst = e.open(dst, tagRow, &r.Head)
+		return e.unit(putInt(putInt(putInt(dst, -1), declaredRow), r.Captured), r)
 	case *record.Handshake:
 		dst = e.context(e.open(dst, tagHandshake, &r.Head), r)
 		dst = putText(putInt(dst, int64(r.OK)), safe(r.URL))
@@ -105,7 +116,7 @@ func (e *rows) Encode(dst []byte, r record.Record) []byte {
 		}
 		for _, n := range []int64{
 			int64(r.EndedBy), midstream, r.Duration, r.Messages, r.Undecoded, r.Client.Stream + r.Server.Stream,
-			r.Client.Missing + r.Server.Missing, r.Client.Packets + r.Server.Packets, r.Client.Bytes + r.Server.Bytes,
+			r.Client.Missing + r.Server.Missing, r.Client.Packets + r.Server.Packets, r.Client.Bytes + r.Server.Bytes, r.Frames, r.Lost,
 		} {
 			dst = putInt(dst, n)
 		}
@@ -194,7 +205,10 @@ func (e *rows) since(dst []byte, h *record.Head) []byte {
 }
 
 // heads are the column headings of the list.
-func heads(wide, subflows bool) string {
+func heads(wide, subflows, declared bool) string {
+	if declared {
+		return declaredHeads(wide)
+	}
 	from := 6
 	if subflows {
 		from = 8

@@ -63,10 +63,10 @@ func (s *others) counts() (out []byte) {
 func (t *table) summary(p *parts) {
 	t.close()
 	file := string(p.text())
-	var packets, size, connections, sessions, failed, frames, messages, missing, undecoded, evicted, dropped, truncated, start, end, errors, warnings, notes int64
+	var packets, size, connections, sessions, failed, frames, messages, missing, undecoded, evicted, dropped, truncated, start, end, errors, warnings, notes, declared int64
 	for _, n := range []*int64{
 		&packets, &size, &connections, &sessions, &failed, &frames, &messages, &missing, &undecoded, &evicted, &dropped, &truncated,
-		&start, &end, &errors, &warnings, &notes,
+		&start, &end, &errors, &warnings, &notes, &declared,
 	} {
 		*n = p.int()
 	}
@@ -103,6 +103,9 @@ func (t *table) summary(p *parts) {
 		b := append(appendCount(nil, frames, "frame", "frames"), ", "...)
 		l.text(string(appendCount(b, messages, "message", "messages")))
 	}
+	if declared > 0 {
+		l.text(string(appendCount(nil, declared, "frame of a declared framing", "frames of declared framings")))
+	}
 	b := appendBytes(append(appendCount(nil, packets, "packet", "packets"), ", "...), size)
 	if packets > 0 && end >= start {
 		b = appendDuration(append(b, ", "...), end-start)
@@ -126,7 +129,11 @@ func (t *table) summary(p *parts) {
 		say(yellow, append(appendCount(nil, missing, "byte", "bytes"), " missing from the capture"...))
 	}
 	if undecoded > 0 {
-		say(yellow, append(appendCount(nil, undecoded, "byte", "bytes"), " of WebSocket data not decoded"...))
+		what := " of WebSocket data not decoded"
+		if declared > 0 {
+			what = " of sessions not decoded"
+		}
+		say(yellow, append(appendCount(nil, undecoded, "byte", "bytes"), what...))
 	}
 	if dropped > 0 {
 		say(yellow, append(appendCount(nil, dropped, "packet", "packets"), " dropped while capturing: these are missing here"...))

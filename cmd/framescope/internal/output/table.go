@@ -109,7 +109,7 @@ func (t *table) write(it Item) {
 // over takes the end of a connection.
 func (t *table) over(id int64, peers, file []byte, e *ending, selected bool) {
 	t.missing += e.missing
-	t.undecoded += e.undecoded
+	t.undecoded += e.undecoded + e.lost
 	g := t.groups[id]
 	if g == nil && (!selected || !t.asked && e.protocol != "websocket") {
 		t.others.add(id, peers, e)
@@ -175,7 +175,11 @@ func (t *table) take(g *group, kind tag, p *parts, packet int64, selected bool) 
 		} else {
 			g.frames++
 		}
-		g.sawWS = true
+		if subflow == declaredRow {
+			g.declared = true
+		} else {
+			g.sawWS = true
+		}
 		t.show(g)
 		g.subflows = g.subflows || subflow > 0
 		t.addRow(g, packet, p.b)
@@ -234,7 +238,7 @@ func (t *table) take(g *group, kind tag, p *parts, packet int64, selected bool) 
 // addRow adds a row of the list, under its column headings.
 func (t *table) addRow(g *group, packet int64, text []byte) {
 	if !g.listed {
-		t.hold(g, append(t.paint.append(nil, dim, heads(t.wide, g.subflows)), '\n'))
+		t.hold(g, append(t.paint.append(nil, dim, heads(t.wide, g.subflows, g.declared)), '\n'))
 		g.listed, g.inBuf = true, !t.streaming(g)
 	}
 	t.holdRow(g, packet, text)
@@ -398,7 +402,7 @@ func (t *table) finish(g *group) {
 	told := !g.started && g.ended
 	t.part(g)
 	t.w.bytes(t.endOf(g, told))
-	t.shown = t.shown || g.sawWS
+	t.shown = t.shown || g.sawWS || g.declared
 	t.drop(g)
 }
 
