@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"runtime"
 	"slices"
 	"strings"
 	"time"
@@ -26,7 +27,7 @@ type socketsFlags struct {
 
 	tcp, udp, unix, raw, mptcp, packet, netlink bool
 	listening, all, numeric, processes          bool
-	info, extended, four, six                   bool
+	info, extended, four, six, noHeader         bool
 	owner, noOwner                              bool
 	internet                                    []string // lsof's -i
 	lsofStates                                  string   // and its -s
@@ -136,6 +137,18 @@ Exit status: 0 done; 1 --wait-for was in vain, --diff found a difference;
 	_ = fl.MarkHidden("states") // lsof -sTCP:LISTEN
 	fl.BoolP("no-ports", "P", false, "")
 	_ = fl.MarkHidden("no-ports") // lsof -nP
+	fl.BoolVarP(&f.noHeader, "no-header", "H", false, "")
+	for _, same := range []struct{ long, short string }{{"oneline", "O"}, {"resolve", "r"}, {"no-truncate", "W"}, {"memory", "m"}, {"verbose", "v"}} {
+		fl.BoolP(same.long, same.short, false, "") // of ss, netstat and lsof: nothing changes
+		_ = fl.MarkHidden(same.long)
+	}
+	_ = fl.MarkHidden("no-header")
+	c.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
+		if h := insteadOf(err.Error()); h != "" {
+			return hinted{err, h}
+		}
+		return cmd.Root().FlagErrorFunc()(cmd, err)
+	})
 	complete := func(name string, values ...string) {
 		_ = c.RegisterFlagCompletionFunc(name, cobra.FixedCompletions(values, cobra.ShellCompDirectiveNoFileComp))
 	}
@@ -151,7 +164,7 @@ Exit status: 0 done; 1 --wait-for was in vain, --diff found a difference;
 
 func (f *socketsFlags) run(cmd *cobra.Command) error {
 	if !slices.Contains(socketFormats, f.format) {
-		return fmt.Errorf("--output %q: expected %s", f.format, strings.Join(socketFormats, ", "))
+		return hinted{fmt.Errorf("--output %q: expected %s", f.format, strings.Join(socketFormats, ", ")), "timers, for which ss and netstat have -o, are with -e"}
 	}
 	if !slices.Contains(socketViews, f.view) {
 		return fmt.Errorf("--view %q: expected %s", f.view, strings.Join(socketViews, ", "))
@@ -180,10 +193,31 @@ func (f *socketsFlags) run(cmd *cobra.Command) error {
 		}
 		f.expr = sockets.And(f.expr, e)
 	}
+	fl := cmd.Flags()
+	var modes []string
+	for _, m := range []string{"kill", "wait-for", "watch", "save", "diff"} {
+		if fl.Changed(m) {
+			modes = append(modes, "--"+m)
+		}
+	}
+	switch {
+	case len(modes) > 1:
+		return fmt.Errorf("%s do not go together", strings.Join(modes, " and "))
+	case fl.Changed("timeout") && !fl.Changed("wait-for") && !f.watch:
+		return errors.New("--timeout is for --wait-for and --watch")
+	case fl.Changed("interval") && !f.watch:
+		return errors.New("--interval is for --watch")
+	case f.yes && !f.kill:
+		return errors.New("--yes is for --kill")
+	case fl.Changed("save") && f.save == "":
+		return errors.New("--save: a file is missing")
+	case fl.Changed("diff") && f.diff == "":
+		return errors.New("--diff: a file is missing")
+	}
 	switch {
 	case f.kill:
 		return f.explain(f.runKill())
-	case f.waitFor != "":
+	case fl.Changed("wait-for"):
 		return f.explain(f.runWaitFor())
 	case f.watch:
 		return f.explain(f.runWatch())
@@ -193,6 +227,37 @@ func (f *socketsFlags) run(cmd *cobra.Command) error {
 		return f.explain(f.runDiff())
 	}
 	return f.explain(f.list())
+}
+
+// insteadOf says what does here what a flag of others does that we do not have.
+func insteadOf(problem string) string {
+	for _, i := range []struct{ flag, say string }{
+		{"needs an argument: 'o'", "-o is the format here; timers are with -e"},
+		{"needs an argument: 's'", "-s is that of lsof, -sTCP:LISTEN; a summary: framescope sockets diagnose"},
+		{"flag: 'K'", "sockets are ended with --kill"},
+		{"flag: 'E'", "what is opened and closed is shown with --watch"},
+		{"flag: 'c'", "go on with --watch"},
+		{"flag: 'N'", "another network namespace: --netns NAME"},
+		{"flag: 'Z'", "security contexts are not shown; cgroups and services are with -e"},
+		{"flag: 'b'", "filters of packet sockets are not shown"},
+		{"flag: 'A'", "kinds are flags: -t -u -x -w -M -0"},
+		{"flag: 'f'", "families are flags: -4 -6 -x -0 --netlink"},
+		{"flag: 'd'", "DCCP is not listed; kinds are -t -u -x -w -M -0"},
+		{"flag: 'S'", "SCTP is not listed; kinds are -t -u -x -w -M -0"},
+		{"flag: 'U'", "unix sockets are with -x"},
+		{"flag: --continuous", "go on with --watch"},
+		{"flag: --timers", "timers are with -e"},
+		{"flag: --options", "timers are with -e"},
+		{"flag: --inet", "internet sockets are what is shown by default; -4 and -6 name a family"},
+		{"flag: --events", "what is opened and closed is shown with --watch"},
+		{"flag: --net", "another network namespace: --netns NAME"},
+		{"flag: --summary", "a summary: framescope sockets diagnose"},
+	} {
+		if strings.Contains(problem, i.flag) {
+			return i.say
+		}
+	}
+	return ""
 }
 
 // explain says what to do about an error.
@@ -205,7 +270,7 @@ func explainSockets(name string, err error) error {
 		return hinted{err, "entering a namespace needs CAP_SYS_ADMIN there; try: sudo framescope sockets --netns " + shellQuote(name)}
 	case errors.As(err, &ns) && errors.Is(err, os.ErrNotExist):
 		return hinted{err, "ip netns shows the names; the id of a process that runs in it does, too"}
-	case errors.Is(err, sockdiag.ErrNotSupported):
+	case errors.Is(err, sockdiag.ErrNotSupported) && runtime.GOOS != "linux":
 		return hinted{err, "sockets are listed on linux only"}
 	}
 	return err

@@ -28,6 +28,9 @@ func newCSVRows(f *socketsFlags) *csvRows {
 func (p *csvRows) print(r *sockets.Row) error {
 	if !p.begun {
 		p.begun = true
+		if p.f.noHeader {
+			return p.print(r)
+		}
 		if err := p.w.Write(csvHeads); err != nil {
 			return err
 		}
@@ -83,7 +86,7 @@ func (p *csvRows) print(r *sockets.Row) error {
 }
 
 func (p *csvRows) close() error {
-	if !p.begun {
+	if !p.begun && !p.f.noHeader {
 		_ = p.w.Write(csvHeads)
 	}
 	p.w.Flush()

@@ -111,8 +111,8 @@ func (f *diagnoseFlags) run(expr string) error {
 	if err != nil {
 		return explainSockets(f.netns, err)
 	}
-	if hidden != nil && hidden.Hidden > 0 && missesOwner(all) {
-		notes = append(notes, counted(hidden.Hidden, "process of another user", "processes of other users")+" may not be looked into"+sudoShows())
+	if hidden != nil && missesOwner(all) {
+		notes = append(notes, "a process is unknown: "+noOwner(hidden))
 	}
 	if f.format == "table" {
 		if _, err := f.std.out.Write(f.report(all)); err != nil {
@@ -158,17 +158,15 @@ func (f *diagnoseFlags) report(all []sockets.Finding) []byte {
 			b = f.appendSocket(b, x.Socket)
 			b = append(b, '\n')
 			if o := x.Socket.Other; o != nil {
-				b = append(b, "  other    "...)
-				b = f.appendSocket(b, o)
-				b = fmt.Appendf(b, ", Recv-Q %d, Send-Q %d\n", o.RQueue, o.WQueue)
+				b = wrapped(b, "  other    ", fmt.Sprintf("%s, Recv-Q %d, Send-Q %d", f.appendSocket(nil, o), o.RQueue, o.WQueue), f.width())
 			}
 		}
 		for _, e := range x.Evidence {
-			b = fmt.Appendf(b, "  seen     %s\n", output.Visible(e))
+			b = wrapped(b, "  seen     ", output.Visible(e), f.width())
 		}
-		b = wrapped(b, "  cause    ", x.Cause)
-		for _, line := range strings.Split(x.Fix, "\n") {
-			b = wrapped(b, "  fix      ", line)
+		b = wrapped(b, "  cause    ", x.Cause, min(f.width(), 80))
+		for _, line := range strings.Split(fixFor(x), "\n") {
+			b = wrapped(b, "  fix      ", line, min(f.width(), 80))
 		}
 		b = append(b, '\n')
 	}
@@ -185,14 +183,30 @@ func (f *diagnoseFlags) report(all []sockets.Finding) []byte {
 	return append(append(b, strings.Join(sum, ", ")...), '\n')
 }
 
-// wrapped appends a text behind a label, in lines of 80 columns.
-func wrapped(b []byte, label, text string) []byte {
+// width is how long lines may be: what is no terminal takes any.
+func (f *diagnoseFlags) width() int {
+	if w := columns(f.std.out); w > 0 {
+		return max(w, 40)
+	}
+	return 1 << 20
+}
+
+// fixFor is what to do, with the process that is concerned.
+func fixFor(x *sockets.Finding) string {
+	if x.Socket == nil || len(x.Socket.Owners) == 0 {
+		return x.Fix
+	}
+	return strings.ReplaceAll(x.Fix, "/PID/", fmt.Sprintf("/%d/", x.Socket.Owners[0].PID))
+}
+
+// wrapped appends a text behind a label, in lines of so many columns.
+func wrapped(b []byte, label, text string, width int) []byte {
 	b = append(b, label...)
 	used := len(label)
 	for i, word := range strings.Fields(text) {
 		switch {
 		case i == 0:
-		case used+1+len(word) > 80:
+		case used+1+len(word) > width:
 			b = append(b, '\n')
 			b = append(b, strings.Repeat(" ", len(label))...)
 			used = len(label)
@@ -258,7 +272,7 @@ func (f *diagnoseFlags) json(all []sockets.Finding) error {
 	sf := &socketsFlags{}
 	for i := range all {
 		x := &all[i]
-		r := rec{"1.0", "finding", now, body{x.ID, x.Severity.String(), "socket", x.Title, x.Cause, x.Fix, x.Count, nil, []text{}}, nil}
+		r := rec{"1.0", "finding", now, body{x.ID, x.Severity.String(), "socket", x.Title, x.Cause, fixFor(x), x.Count, nil, []text{}}, nil}
 		for _, e := range x.Evidence {
 			r.Finding.Evidence = append(r.Finding.Evidence, text{e})
 		}

@@ -111,6 +111,7 @@ func newOwnRows(f *socketsFlags) *ownRows {
 		heads[i], right[i] = c.head, c.right
 	}
 	p.a = newAligner(f.out, heads, right)
+	p.a.bare = f.noHeader
 	return p
 }
 

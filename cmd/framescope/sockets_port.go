@@ -30,6 +30,9 @@ func newSocketsPort(std stdio) *cobra.Command {
 does not work: a listener; an IPv6 listener that takes IPv4 as well; sockets of
 another user that share it; a socket that is bound and does not listen; an
 outgoing connection; connections in TIME_WAIT, or left by a listener that is gone.
+Without --address, that is 0.0.0.0, and [::] both for IPv6 only and for IPv4 as
+well (dual stack); --address :: is as net.ipv6.bindv6only has it. With --netns the
+port is bound for a moment there, with all in every namespace.
 
 Exit status: 0 done; 1 with --require-free, if it is not free; 2 wrong usage;
 3 not permitted.`,
@@ -48,7 +51,7 @@ Exit status: 0 done; 1 with --require-free, if it is not free; 2 wrong usage;
 	fl := c.Flags()
 	fl.SortFlags = false
 	fl.BoolVarP(&f.udp, "udp", "u", false, "the port of UDP")
-	fl.StringSliceVar(&f.addrs, "address", nil, "`address` to bind; otherwise 0.0.0.0 and [::]")
+	fl.StringSliceVar(&f.addrs, "address", nil, "`address` to bind; otherwise 0.0.0.0 and [::], IPv6 only and dual stack")
 	fl.BoolVar(&f.need, "require-free", false, "exit status 1 if the port is not free")
 	fl.StringVar(&f.netns, "netns", "", "network namespace: a `name`, a process id, a path, or all")
 	fl.StringVarP(&f.format, "output", "o", "table", "`format`: table or json")
@@ -137,7 +140,7 @@ func (f *portFlags) report(r *sockets.PortReport, owners *sockets.Owners) []byte
 		case owners.Hidden > 0:
 			b = append(b, "a process of another user: sudo shows it"...)
 		default:
-			b = append(b, "no process that can be seen: the kernel's, or of a container's outside"...)
+			b = append(append(b, "no process: "...), noOwner(owners)...)
 		}
 		if h.HasUID {
 			b = append(append(b, ", user "...), output.Visible(sockets.User(h.UID))...)
@@ -150,7 +153,7 @@ func (f *portFlags) report(r *sockets.PortReport, owners *sockets.Owners) []byte
 	seen := map[sockets.Cause]bool{}
 	for i := range r.Binds {
 		bind := &r.Binds[i]
-		b = fmt.Appendf(b, "\n  bind %v: %s", bind.Addr, bindText(bind.Plain))
+		b = fmt.Appendf(b, "\n  bind %v: %s", bind, bindText(bind.Plain))
 		if bind.Plain != nil {
 			b = fmt.Appendf(b, "; with SO_REUSEADDR: %s; with SO_REUSEPORT: %s", bindText(bind.ReuseAddr), bindText(bind.ReusePort))
 		}
@@ -172,6 +175,7 @@ func (f *portFlags) report(r *sockets.PortReport, owners *sockets.Owners) []byte
 func (f *portFlags) json(netns string, r *sockets.PortReport) error {
 	type bind struct {
 		Address   string        `json:"address"`
+		Stack     string        `json:"stack,omitempty"`
 		Free      bool          `json:"free"`
 		Cause     sockets.Cause `json:"cause,omitempty"`
 		Text      string        `json:"text,omitempty"`
@@ -198,7 +202,7 @@ func (f *portFlags) json(netns string, r *sockets.PortReport) error {
 	}
 	for i := range r.Binds {
 		x := &r.Binds[i]
-		j := bind{Address: x.Addr.String(), Free: x.Free(), Cause: x.Cause, Plain: bindText(x.Plain), ReuseAddr: bindText(x.ReuseAddr), ReusePort: bindText(x.ReusePort)}
+		j := bind{Address: x.Addr.String(), Stack: x.Stack.String(), Free: x.Free(), Cause: x.Cause, Plain: bindText(x.Plain), ReuseAddr: bindText(x.ReuseAddr), ReusePort: bindText(x.ReusePort)}
 		if x.Cause != "" {
 			j.Text, j.Fix = x.Cause.Text()
 		}

@@ -26,8 +26,13 @@ func internetFlags(args []string, f *socketsFlags) (rest []string) {
 		if a == "--" {
 			return append(rest, args[i:]...)
 		}
+		if takesNext(a) && i+1 < len(args) {
+			rest = append(rest, a, args[i+1])
+			i++
+			continue
+		}
 		at := strings.IndexByte(a, 'i')
-		if len(a) < 2 || a[0] != '-' || a[1] == '-' || at < 0 || strings.ContainsAny(a[:at], "o=") {
+		if len(a) < 2 || a[0] != '-' || a[1] == '-' || at < 0 || strings.ContainsAny(a[:at], "os=") {
 			rest = append(rest, a)
 			continue
 		}
@@ -48,6 +53,18 @@ func internetFlags(args []string, f *socketsFlags) (rest []string) {
 		}
 	}
 	return rest
+}
+
+// takesNext reports whether the value of a flag is the next argument.
+func takesNext(a string) bool {
+	switch {
+	case len(a) < 2 || a[0] != '-':
+		return false
+	case a[1] == '-':
+		return slices.Contains([]string{"--view", "--output", "--netns", "--interval", "--wait-for", "--timeout", "--save", "--diff", "--states"}, a)
+	}
+	at := strings.IndexAny(a, "osi")
+	return at == len(a)-1 && a[at] != 'i'
 }
 
 // kinds returns the kinds of sockets that are wanted.
@@ -121,10 +138,15 @@ func (f *socketsFlags) query() sockets.Query {
 		streams = sockdiag.AllStates &^ (listen | closed)
 		others = sockdiag.AllStates &^ (listen | closed)
 	}
+	if strings.Contains(strings.Join(f.words, " ")+f.waitFor, "bound-inactive") {
+		streams |= 1 << sockdiag.BoundInactive // which costs a walk of its own
+	}
 	q.States = others
 	q.KindStates = map[sockets.Kind]sockdiag.States{sockets.TCP: streams, sockets.MPTCP: streams}
 	if f.view == "netstat" && f.listening && !f.all {
 		q.KindStates[sockets.Unix] = listen
+	} else if f.view == "netstat" && !f.all && !named {
+		q.KindStates[sockets.Unix] = sockdiag.AllStates &^ listen
 	}
 	if f.info {
 		q.Ext |= sockdiag.ExtInfo | sockdiag.ExtCong | sockdiag.ExtVegasInfo

@@ -224,15 +224,25 @@ func (f *socketsFlags) count(r *sockets.Row) {
 
 // say says once, below the table, what is missing.
 func (f *socketsFlags) say() {
-	if f.unowned > 0 && f.owners.Hidden > 0 {
-		f.notes = append(f.notes, fmt.Sprintf("%s without a process: %s may not be looked into%s",
-			counted(f.unowned, "socket", "sockets"), counted(f.owners.Hidden, "process of another user", "processes of other users"), sudoShows()))
+	if f.unowned > 0 {
+		f.notes = append(f.notes, counted(f.unowned, "socket", "sockets")+" without a process: "+noOwner(f.owners))
 	}
 	for i, n := range f.notes {
 		if !slices.Contains(f.notes[:i], n) {
 			fmt.Fprintf(f.std.err, "framescope: %s\n", visible(n))
 		}
 	}
+}
+
+// noOwner says why a socket may have no process.
+func noOwner(o *sockets.Owners) string {
+	switch {
+	case o.Hidden > 0:
+		return counted(o.Hidden, "process of another user", "processes of other users") + " may not be looked into" + sudoShows()
+	case o.Partial:
+		return "/proc does not show all processes: it is mounted with hidepid, or that of a container"
+	}
+	return "the kernel has made it, or it was passed on or closed meanwhile"
 }
 
 // sudoShows is what to do about what may not be seen, where that helps.

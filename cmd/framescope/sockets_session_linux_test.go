@@ -106,7 +106,7 @@ func TestSocketsSession(t *testing.T) {
 		Binds []struct{ Cause, Address string }
 	}
 	s.must(json.Unmarshal([]byte(s.want(0, "sockets", "port", "65432", "-o", "json")), &port))
-	if port.Free || len(port.Binds) != 2 || port.Binds[0].Cause != "listener" || port.Binds[1].Cause != "" {
+	if port.Free || len(port.Binds) != 3 || port.Binds[0].Cause != "listener" || port.Binds[1].Cause != "" || port.Binds[2].Cause != "listener" {
 		t.Errorf("%+v", port)
 	}
 }
@@ -212,6 +212,55 @@ func TestSocketsSaveDiff(t *testing.T) {
 	if n := strings.Count(out, "\n"); n != 4 {
 		t.Errorf("%d lines:\n%s", n, out)
 	}
+	// what was saved is what can be compared
+	if _, errs, code := s.framescope("sockets", "-t", "--diff", file, "state", "listening"); code != 2 || !strings.Contains(errs, "sockets --tcp --diff ") {
+		t.Errorf("exit %d: %s", code, errs)
+	}
+	var events []socketEvent
+	s.must(json.Unmarshal([]byte(s.want(1, "sockets", "-t", "--diff", file, "-o", "json")), &events))
+	if len(events) != 4 {
+		t.Errorf("%+v", events)
+	}
+	// a link stays one, what it shows keeps its mode; a FIFO is written to
+	s.must(os.Chmod(file, 0o644))
+	link, fifo := file+".link", file+".fifo"
+	s.must(os.Symlink(file, link))
+	s.must(unix.Mkfifo(fifo, 0o600))
+	if _, errs, code := s.framescope("sockets", "-t", "--save", link); code != 0 {
+		t.Errorf("exit %d: %s", code, errs)
+	}
+	s.want(0, "sockets", "-t", "--diff", file)
+	if i, err := os.Lstat(link); err != nil || i.Mode()&os.ModeSymlink == 0 {
+		t.Errorf("%v %v", i, err)
+	}
+	if i, err := os.Lstat(file); err != nil || i.Mode() != 0o644 {
+		t.Errorf("%v %v", i, err)
+	}
+	read := make(chan []byte)
+	go func() {
+		b, _ := os.ReadFile(fifo)
+		read <- b
+	}()
+	if _, errs, code := s.framescope("sockets", "-t", "--save", fifo); code != 0 {
+		t.Errorf("exit %d: %s", code, errs)
+	}
+	if b := <-read; !bytes.Contains(b, []byte("LISTEN")) {
+		t.Errorf("%q", b)
+	}
+	if i, err := os.Lstat(fifo); err != nil || i.Mode()&os.ModeNamedPipe == 0 {
+		t.Errorf("%v %v", i, err)
+	}
+	if left, _ := filepath.Glob(filepath.Join(filepath.Dir(file), ".framescope*")); len(left) != 0 {
+		t.Errorf("%q", left)
+	}
+	for _, args := range []string{"--save x --diff y", "--wait-for autobound --watch", "--timeout 1s", "--watch -o csv", "--watch -o json", "--diff x -o csv", "--save="} {
+		if out, _, code := s.framescope(append([]string{"sockets"}, strings.Fields(args)...)...); code != 2 {
+			t.Errorf("%s: exit %d: %s", args, code, out)
+		}
+	}
+	if _, errs, code := s.framescope("sockets", "--wait-for", ""); code != 2 || !strings.Contains(errs, "an expression is missing") {
+		t.Errorf("exit %d: %s", code, errs)
+	}
 	s.must(os.WriteFile(file, []byte("{}\n"), 0o600))
 	if _, errs, code := s.framescope("sockets", "--diff", file); code != 2 || !strings.Contains(errs, "not a file of --save") {
 		t.Errorf("exit %d: %s", code, errs)
@@ -231,9 +280,18 @@ func TestSocketsWatch(t *testing.T) {
 	time.Sleep(300 * time.Millisecond)
 	unix.Write(c, []byte("hello"))
 	unix.Shutdown(c, unix.SHUT_WR)
-	time.Sleep(300 * time.Millisecond)
+	// one that is reset ends once, though its process closes it later
+	rc, rs := s.pair(l, unix.AF_INET, v4(8765), 0)
+	time.Sleep(150 * time.Millisecond)
+	s.must(unix.SetsockoptLinger(rc, unix.SOL_SOCKET, unix.SO_LINGER, &unix.Linger{Onoff: 1}))
+	reset, err := unix.Getsockname(rc)
+	s.must(err)
+	s.close(rc)
+	time.Sleep(350 * time.Millisecond)
+	s.close(rs)
 	s.close(srv)
 	s.close(c)
+	ends := 0
 	seen := map[string]int{}
 	var last socketEvent
 	for l := range strings.Lines(<-done) {
@@ -241,12 +299,24 @@ func TestSocketsWatch(t *testing.T) {
 		if err := json.Unmarshal([]byte(l), &e); err != nil {
 			t.Fatalf("%q: %v", l, err)
 		}
+		if e.Event == "closed" && e.Peer != nil && int(e.Peer.Port) == reset.(*unix.SockaddrInet4).Port {
+			ends++
+		}
 		seen[e.Event+" "+e.From+" "+e.Socket.State]++
 		if e.Event == "closed" && e.TCP != nil && e.TCP.BytesRecv == 6 {
 			last = e
 		}
 	}
-	if seen["opened  ESTABLISHED"] != 2 || seen["changed ESTABLISHED CLOSE_WAIT"] != 1 {
+	opened := 0 // a look may fall into the handshake
+	for e, n := range seen {
+		if strings.HasPrefix(e, "opened ") {
+			opened += n
+		}
+	}
+	if ends != 1 {
+		t.Errorf("a connection that was reset ended %d times", ends)
+	}
+	if opened != 4 || seen["changed ESTABLISHED CLOSE_WAIT"] != 1 {
 		t.Errorf("%v", seen)
 	}
 	// the end comes with what was counted, and whose it was is known from before
@@ -328,6 +398,22 @@ func TestSocketsKill(t *testing.T) {
 	if _, err := unix.Read(c, make([]byte, 1)); err != unix.ECONNABORTED {
 		t.Errorf("the owner reads: %v", err)
 	}
+	bound := s.socket(unix.AF_INET, unix.SOCK_STREAM, 0)
+	s.must(unix.Bind(bound, v4(8766)))
+	if _, errs, code = s.framescope("sockets", "--kill", "--yes", "state bound-inactive sport = :8766"); code != 1 || !strings.Contains(errs, "1 socket cannot be ended: they are bound only") {
+		t.Errorf("exit %d: %s", code, errs)
+	}
+	udp := s.socket(unix.AF_INET, unix.SOCK_DGRAM, 0)
+	s.must(unix.Bind(udp, v4(8767)))
+	if _, errs, code = s.framescope("sockets", "--kill", "--yes", "-u", "sport = :8767"); code != 0 || !strings.Contains(errs, "0 sockets were ended, 1 of UDP got ECONNABORTED") {
+		t.Errorf("exit %d: %s", code, errs)
+	}
+	wait := s.listen(unix.AF_INET, v4(8768), 0)
+	s.must(unix.Connect(s.socket(unix.AF_INET, unix.SOCK_STREAM, 0), v4(8768)))
+	if _, errs, code = s.framescope("sockets", "--kill", "--yes", "state listening sport = :8768"); code != 0 || !strings.Contains(errs, "1 connection waits at the listeners") {
+		t.Errorf("exit %d: %s", code, errs)
+	}
+	s.close(wait)
 	if _, errs, code = s.framescope("sockets", "--kill", "--yes", "dport = :8765"); code != 1 || !strings.Contains(errs, "no socket matches") {
 		t.Errorf("exit %d: %s", code, errs)
 	}
@@ -404,7 +490,8 @@ func TestInternetFlags(t *testing.T) {
 	for _, tt := range []struct{ args, internet, rest string }{
 		{"-i :80", ":80", ""}, {"-i:80", ":80", ""}, {"-iTCP", "TCP", ""}, {"-iTCP:80 -n", "TCP:80", "-n"}, {"-ni:80", ":80", "-n"}, {"-i 4tcp@127.0.0.1:80", "4tcp@127.0.0.1:80", ""},
 		{"-ti", "", "-ti"}, {"-i", "", "-i"}, {"-tin state established", "", "-tin state established"}, {"-i state established", "", "-i state established"},
-		{"-i -n", "", "-i -n"}, {"-i udp -i6", "udp 6", ""}, {"-o wide -i", "", "-o wide -i"}, {"--info", "", "--info"}, {"-- -i:80", "", "-- -i:80"}, {"-owide", "", "-owide"},
+		{"-i -n", "", "-i -n"}, {"-i udp -i6", "udp 6", ""}, {"-o wide -i", "", "-o wide -i"}, {"--info", "", "--info"},
+		{"--save -i:80", "", "--save -i:80"}, {"--diff -i", "", "--diff -i"}, {"-to -i:80", "", "-to -i:80"}, {"--save=-i:80 -i:81", ":81", "--save=-i:80"}, {"-sTCP:LISTEN -iTCP", "TCP", "-sTCP:LISTEN"}, {"-- -i:80", "", "-- -i:80"}, {"-owide", "", "-owide"},
 	} {
 		var f socketsFlags
 		rest := internetFlags(strings.Fields(tt.args), &f)

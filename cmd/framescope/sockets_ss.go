@@ -44,6 +44,7 @@ func newSSRows(f *socketsFlags) *ssRows {
 		heads, right = slices.Insert(heads, 0, "Netid"), slices.Insert(right, 0, false)
 	}
 	p.a = newAligner(f.out, heads, right)
+	p.a.bare = f.noHeader
 	p.a.gap = " "
 	return p
 }

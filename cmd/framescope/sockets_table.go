@@ -26,6 +26,7 @@ type aligner struct {
 	// lines are what stands below a row, by the row, as long as rows are held.
 	lines map[int][]byte
 	open  bool // widths are decided
+	bare  bool // without heads
 }
 
 func newAligner(w io.Writer, heads []string, right []bool) *aligner {
@@ -73,8 +74,10 @@ func (a *aligner) print() error {
 		for i, h := range a.heads {
 			head = a.pad(head, []byte(h), i)
 		}
-		if _, err := a.w.Write(append(head, '\n')); err != nil {
-			return err
+		if !a.bare {
+			if _, err := a.w.Write(append(head, '\n')); err != nil {
+				return err
+			}
 		}
 	}
 	from := 0

@@ -57,7 +57,13 @@ type watch struct {
 	opened int
 	closed int
 	live   bool
+	// told are sockets whose end was told of before the kernel did: one that was
+	// reset leaves the tables at once, and ends when its process closes it.
+	told map[socketKey]struct{}
 }
+
+// maxTold bounds what is remembered of sockets that have left the tables.
+const maxTold = 1 << 16
 
 // runWatch shows what happens to sockets: on a terminal as a table that is drawn
 // again and again, and else as lines of JSON.
@@ -65,16 +71,16 @@ func (f *socketsFlags) runWatch() error {
 	if f.interval < 50*time.Millisecond {
 		return fmt.Errorf("--interval %v: expected 50ms or more", f.interval)
 	}
+	if f.format == "csv" || f.format == "json" {
+		return hinted{fmt.Errorf("--watch has no format %s", f.format), "jsonl is one object a line, as things happen"}
+	}
 	ctx, stop := interrupted()
 	defer stop()
 	if f.timeout > 0 {
 		ctx, stop = context.WithTimeout(ctx, f.timeout)
 		defer stop()
 	}
-	w := &watch{f: f, known: map[socketKey]*watched{}, live: terminal(f.std.out) && f.format != "json" && f.format != "jsonl"}
-	if w.live && (f.format == "csv") {
-		return fmt.Errorf("--watch has no format csv")
-	}
+	w := &watch{f: f, known: map[socketKey]*watched{}, told: map[socketKey]struct{}{}, live: terminal(f.std.out) && f.format != "json" && f.format != "jsonl"}
 	ended := make(chan sockets.Ended, 1024)
 	if err := f.subscribe(ctx, ended); err != nil {
 		return err
@@ -142,6 +148,10 @@ func (w *watch) look() error {
 		// counted. It is waited for until the next look.
 		if s.round < w.round-1 {
 			delete(w.known, k)
+			if len(w.told) >= maxTold {
+				clear(w.told)
+			}
+			w.told[k] = struct{}{}
 			if err := w.say("closed", s.state, s.record); err != nil {
 				return err
 			}
@@ -207,6 +217,10 @@ func (w *watch) end(e *sockets.Ended) error {
 	}
 	k := keyOf(e.Row)
 	s := w.known[k]
+	if _, ok := w.told[k]; ok && s == nil {
+		delete(w.told, k)
+		return nil
+	}
 	if !slices.Contains(w.f.kinds(), e.Row.Kind) || !w.f.expr.Match(e.Row) {
 		if s == nil {
 			return nil
@@ -343,6 +357,8 @@ type snapshot struct {
 	// Boot tells from which start of the system cookies are: those of another one
 	// say nothing.
 	Boot string `json:"boot_id"`
+	// Query is which sockets these are.
+	Query savedQuery `json:"query"`
 }
 
 func bootID() string {

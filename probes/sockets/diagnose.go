@@ -36,6 +36,9 @@ type diagnosis struct {
 	suspects  []*suspect
 	counts    map[string]int
 	listeners map[uint16][]*Row
+	waiting   map[uint64]uint32 // connections that have waited for long, by the listener's cookie
+	before    losses
+	after     losses
 	found     []Finding
 
 	timeWait int
@@ -56,15 +59,18 @@ func (d Diagnose) Run(l *Lister, owners func(*Owners)) ([]Finding, error) {
 	if d.Filter, err = d.Filter.resolve(l); err != nil {
 		return nil, err
 	}
-	r := diagnosis{Diagnose: d, l: l, counts: map[string]int{}, listeners: map[uint16][]*Row{}, used: map[route]*usage{}}
+	r := diagnosis{Diagnose: d, l: l, counts: map[string]int{}, listeners: map[uint16][]*Row{}, used: map[route]*usage{}, waiting: map[uint64]uint32{}}
+	r.before = l.losses()
 	if err = r.look(); err != nil {
 		return nil, err
 	}
 	if len(r.suspects) > 0 {
 		time.Sleep(d.Between)
+		r.after = l.losses()
 		r.lookAgain()
 	}
 	r.name(owners)
+	r.halfClosed()
 	r.group()
 	r.pressure()
 	slices.SortStableFunc(r.found, func(a, b Finding) int {

@@ -23,6 +23,7 @@ func TestDiagnose(t *testing.T) {
 		make  func(t *testing.T, s *stage)
 		want  []string // ids
 		seen  string   // in the evidence of the first
+		title string   // of the first
 		other bool     // the other end is known
 		wait  time.Duration
 	}{
@@ -36,7 +37,7 @@ func TestDiagnose(t *testing.T) {
 			if n, err := unix.Read(srv, make([]byte, 1)); n != 0 || err != nil {
 				s.tb.Fatal(n, err)
 			}
-		}, want: []string{CloseWaitLeak, HalfClosed}, seen: "Recv-Q 0", other: true},
+		}, want: []string{HalfClosed}, seen: "FIN_WAIT2", other: true},
 		{name: "the end of the stream was not read", make: func(_ *testing.T, s *stage) {
 			c, _ := s.pair(8765)
 			unix.Shutdown(c, unix.SHUT_WR)
@@ -69,7 +70,7 @@ func TestDiagnose(t *testing.T) {
 			c, srv := s.pair(8765)
 			unix.Shutdown(c, unix.SHUT_WR)
 			unix.Read(srv, make([]byte, 1))
-		}, want: []string{CloseWaitLeak, HalfClosed}, seen: "CLOSE_WAIT", other: true},
+		}, want: []string{HalfClosed}, seen: "FIN_WAIT2", other: true},
 		{name: "orphan in FIN_WAIT2", make: func(_ *testing.T, s *stage) {
 			c, srv := s.pair(8765)
 			s.close(c)
@@ -108,6 +109,42 @@ func TestDiagnose(t *testing.T) {
 				s.must(unix.Sendto(c, make([]byte, 1500), 0, at4(5353)))
 			}
 		}, want: []string{UDPDrops}, seen: "datagrams were dropped at this socket so far"},
+		{name: "UDP that a filter refuses", make: func(_ *testing.T, s *stage) {
+			fd := s.socket(unix.AF_INET, unix.SOCK_DGRAM, 0)
+			s.must(unix.Bind(fd, at4(5353)))
+			none := []unix.SockFilter{{Code: unix.BPF_RET | unix.BPF_K, K: 0}}
+			s.must(unix.SetsockoptSockFprog(fd, unix.SOL_SOCKET, unix.SO_ATTACH_FILTER, &unix.SockFprog{Len: 1, Filter: &none[0]}))
+			c := s.socket(unix.AF_INET, unix.SOCK_DGRAM, 0)
+			go func() {
+				for range 300 {
+					unix.Sendto(c, make([]byte, 100), 0, at4(5353))
+					time.Sleep(5 * time.Millisecond)
+				}
+			}()
+		}, want: []string{UDPDrops}, seen: "more were in the last 0.1 s", title: "datagrams are refused at a socket that has room"},
+		{name: "the listener's filter refuses", make: func(_ *testing.T, s *stage) {
+			fd := s.listen(8765, 16, 0)
+			none := []unix.SockFilter{{Code: unix.BPF_RET | unix.BPF_K, K: 0}}
+			s.must(unix.SetsockoptSockFprog(fd, unix.SOL_SOCKET, unix.SO_ATTACH_FILTER, &unix.SockFprog{Len: 1, Filter: &none[0]}))
+			var clients []int
+			for range 150 {
+				clients = append(clients, s.socket(unix.AF_INET, unix.SOCK_STREAM|unix.SOCK_NONBLOCK, 0))
+			}
+			go func() {
+				for _, c := range clients {
+					unix.Connect(c, at4(8765))
+					time.Sleep(6 * time.Millisecond)
+				}
+			}()
+		}},
+		{name: "a server that closes what is idle", make: func(_ *testing.T, s *stage) {
+			l := s.listen(8765, 16, 0)
+			for range 5 {
+				c := s.dial(8765, 0, 0)
+				s.close(s.accept(l))
+				unix.Read(c, make([]byte, 1))
+			}
+		}, want: []string{CloseWaitLeak}, seen: "5 sockets are like this"},
 		{name: "MPTCP", make: func(t *testing.T, s *stage) {
 			if _, err := os.Stat("/proc/sys/net/mptcp"); err != nil {
 				t.Skip("the kernel has no MPTCP")
@@ -153,6 +190,9 @@ func TestDiagnose(t *testing.T) {
 			}
 			if tt.seen != "" && !slices.ContainsFunc(found, func(f Finding) bool { return strings.Contains(strings.Join(f.Evidence, "\n"), tt.seen) }) {
 				t.Errorf("nothing has seen %q", tt.seen)
+			}
+			if tt.title != "" && found[0].Title != tt.title {
+				t.Errorf("%q", found[0].Title)
 			}
 			if tt.other && (found[0].Socket.Other == nil || len(found[0].Socket.Other.Owners) == 0) {
 				t.Error("the other end is not known")

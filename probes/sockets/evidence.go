@@ -2,6 +2,7 @@ package sockets
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 	"time"
 
@@ -21,13 +22,13 @@ func (d *diagnosis) group() {
 		key := s.id
 		switch s.id {
 		case Orphan, SynSentStuck, Unacknowledged:
-			key += " " + s.row.Dst.String()
+			key += fmt.Sprint(" ", ownersKey(subject), " ", d.service(s.row))
 		case NotAccepted, AcceptQueueFull, AcceptQueueDrops, UDPDrops:
 			key += fmt.Sprint(" ", subject.Cookie)
 		case ReaderStuck, PeerNotReading:
-			key += fmt.Sprint(" ", ownersKey(subject), " ", s.row.Dst)
+			key += fmt.Sprint(" ", ownersKey(subject), " ", d.service(s.row))
 		default:
-			key += " " + ownersKey(subject)
+			key += fmt.Sprint(" ", ownersKey(subject), " ", d.service(s.row))
 		}
 		i, ok := at[key]
 		if !ok {
@@ -50,7 +51,21 @@ func (d *diagnosis) group() {
 		if s.id == ReaderStuck && s.row.Kind == TCP && s.info.LastDataRecv >= smallUnread && s.row.RQueue < 4096 {
 			f.Severity = finding.Note
 		}
+		// A queue that is full for a moment is a burst.
+		if s.id == AcceptQueueFull && !s.grown && d.waiting[s.row.Cookie] < s.row.RQueue {
+			f.Severity = finding.Note
+		}
+		if s.id == UDPDrops && !s.unread {
+			f.Title = "datagrams are refused at a socket that has room"
+			f.Cause = "A filter of the socket (SO_ATTACH_FILTER, BPF), a security module or a wrong checksum has refused them: the receive buffer was not full."
+			f.Fix = "If a filter is meant to, nothing.\nOtherwise look at checksum errors: nstat -az UdpInCsumErrors"
+		}
 	}
+	d.found = slices.DeleteFunc(d.found, func(f Finding) bool {
+		// A server that closes what is idle waits for clients that do not: that is
+		// ordinary.
+		return f.ID == Orphan && f.Count < fewOrphans && f.Socket.State == sockdiag.FinWait2 && d.listeners[f.Socket.Src.Port()] != nil
+	})
 	for i := range d.found {
 		f := &d.found[i]
 		if f.Count > 1 && f.ID != NotAccepted {
@@ -67,9 +82,47 @@ func (d *diagnosis) group() {
 
 func ownersKey(r *Row) string {
 	if len(r.Owners) == 0 {
-		return "inode " + strconv.Itoa(int(r.Inode))
+		return "user " + strconv.Itoa(int(r.UID))
 	}
 	return strconv.Itoa(r.Owners[0].PID)
+}
+
+// fewOrphans is how many connections of a server may wait for clients to close.
+const fewOrphans = 10
+
+// service returns what connections that belong together have in common: the port
+// of the listener that they came to, or the address that they go to.
+func (d *diagnosis) service(r *Row) any {
+	if port := r.Src.Port(); d.listeners[port] != nil || r.Kind != TCP && r.Kind != MPTCP {
+		return port
+	}
+	return r.Dst.Addr().Unmap()
+}
+
+// halfClosed has connections that are half closed with intent not called leaks: a
+// process holds the other end, and reads from it still.
+func (d *diagnosis) halfClosed() {
+	known := map[uint64]bool{}
+	for _, s := range d.suspects {
+		if s.id == HalfClosed {
+			known[s.row.Cookie] = true
+		}
+	}
+	kept := d.suspects[:0]
+	for _, s := range d.suspects {
+		if o := s.row.Other; s.id == CloseWaitLeak && o != nil && o.State == sockdiag.FinWait2 && o.Inode != 0 {
+			if known[o.Cookie] {
+				continue
+			}
+			known[o.Cookie] = true
+			other := s.row
+			other.Other = nil
+			s.id, s.row = HalfClosed, o
+			o.Other = other
+		}
+		kept = append(kept, s)
+	}
+	d.suspects = kept
 }
 
 func secs(d time.Duration) string { return fmt.Sprintf("%.1f s", d.Seconds()) }
@@ -98,7 +151,7 @@ func (s *suspect) evidence(between time.Duration) []string {
 	case PeerNotReading:
 		e := []string{say("Send-Q %d bytes, %d of them never sent; nothing was acknowledged in %s", r.WQueue, t.NotsentBytes, secs(between))}
 		if t.Has(sockdiag.TCPInfoSndWnd) {
-			e = append(e, say("the peer's window is %d bytes; it has held this side up for %s", t.SndWnd, secs(t.RwndLimited)))
+			e = append(e, say("the peer's window is %d bytes; it has held this side up for at least %s", t.SndWnd, secs(s.age.For)))
 		}
 		if t.Probes > 0 || t.Backoff > 0 {
 			e = append(e, say("the closed window was probed %d times, next in %s", max(t.Probes, t.Backoff), secs(r.Expires)))
@@ -146,6 +199,9 @@ func (s *suspect) evidence(between time.Duration) []string {
 		return e
 	case UDPDrops:
 		e := []string{say("%d datagrams were dropped at this socket so far", s.drops)}
+		if s.grown {
+			e = append(e, say("more were in the last %s", secs(between)))
+		}
 		if s.mem.RcvBuf > 0 {
 			e = append(e, say("its receive buffer holds %d of %d bytes of memory", s.mem.RmemAlloc, s.mem.RcvBuf))
 		}

@@ -19,7 +19,7 @@ type Expr struct {
 	num   uint64 // of an interface, a cgroup, a mark
 	mask  uint64
 	name  string // of an interface, which every namespace has others of
-	has   bool   // the interface exists
+	has   bool   // the interface exists; the range of ports does not matter to autobound
 }
 
 type exprOp uint8
@@ -113,8 +113,7 @@ func (e *Expr) Match(r *Row) bool {
 		}
 		return false
 	case opNot:
-		// of autobound the kernel alone knows, and has answered
-		return e.sub[0].op == opAuto || !e.sub[0].Match(r)
+		return !e.sub[0].Match(r)
 	case opState:
 		return e.set.Has(stateOf(r))
 	case opSrc:
@@ -139,13 +138,19 @@ func (e *Expr) Match(r *Row) bool {
 	case opKind:
 		return e.kinds.has(r.Kind)
 	}
-	return e.op == opAuto
+	// Whether the port was asked for, the kernel alone knows, and has answered. That
+	// it is one of those that are given out is what ss wants besides.
+	port := uint64(r.Src.Port())
+	return e.op == opAuto && (e.mask == 0 || r.Kind.Inet() && port >= e.num && port <= e.mask)
 }
 
 // stateOf returns the state by which expressions know r.
 func stateOf(r *Row) sockdiag.State {
-	if r.State == sockdiag.NewSynRecv {
+	switch {
+	case r.State == sockdiag.NewSynRecv:
 		return sockdiag.SynRecv
+	case r.Bound:
+		return sockdiag.BoundInactive
 	}
 	return r.State
 }

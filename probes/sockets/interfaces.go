@@ -58,10 +58,14 @@ func (r *Row) InterfaceName() string {
 // resolve returns e with the interfaces that it names, as the namespace has them.
 // What names an interface that is not there selects nothing.
 func (e *Expr) resolve(l *Lister) (*Expr, error) {
-	if e == nil || !e.namesInterface() {
+	if e == nil || !e.needsLister() {
 		return e, nil
 	}
 	c := *e
+	if e.op == opAuto && !e.has {
+		lo, hi := l.localPorts()
+		c.num, c.mask = uint64(lo), uint64(hi)
+	}
 	var err error
 	for n, s := range e.sub {
 		if n == 0 {
@@ -85,11 +89,12 @@ func (e *Expr) resolve(l *Lister) (*Expr, error) {
 	return &c, nil
 }
 
-func (e *Expr) namesInterface() bool {
+// needsLister reports whether e speaks of what every namespace has of its own.
+func (e *Expr) needsLister() bool {
 	for _, s := range e.sub {
-		if s.namesInterface() {
+		if s.needsLister() {
 			return true
 		}
 	}
-	return e.name != ""
+	return e.name != "" || e.op == opAuto
 }

@@ -278,6 +278,36 @@ func TestOwners(t *testing.T) {
 	}
 }
 
+// The owners of subflows are those of their connection, and stay so in copies.
+func TestOwnersOfSubflows(t *testing.T) {
+	if _, err := os.Stat("/proc/sys/net/mptcp"); err != nil {
+		t.Skip("the kernel has no MPTCP")
+	}
+	s := newStage(t)
+	l := s.listen(8765, 16, unix.IPPROTO_MPTCP)
+	for range 3 {
+		s.dial(8765, 0, unix.IPPROTO_MPTCP)
+		s.accept(l)
+	}
+	var rows []*Row
+	for r, err := range Owned(s.lister().Rows(Query{Kinds: []Kind{MPTCP}, Nested: true}), nil) {
+		s.must(err)
+		rows = append(rows, r.Clone())
+	}
+	subflows := 0
+	for _, r := range rows {
+		for _, f := range r.Subflows {
+			subflows++
+			if len(r.Owners) != 1 || !slices.Equal(f.Owners, r.Owners) {
+				t.Errorf("a subflow of %v has the owners %v", r.Owners, f.Owners)
+			}
+		}
+	}
+	if subflows != 6 {
+		t.Errorf("%d subflows", subflows)
+	}
+}
+
 // Both ends of a connection know each other.
 func TestJoin(t *testing.T) {
 	s := newStage(t)

@@ -23,9 +23,9 @@ type Owners struct {
 
 	// Hidden is how many processes could not be looked into.
 	Hidden int
-	// Skipped is how many large processes were left out because all sockets had
-	// been found.
-	Skipped int
+	// Partial tells that /proc does not show every process: it is mounted with
+	// hidepid, or is that of a container.
+	Partial bool
 }
 
 type ownerEntry struct {
@@ -120,7 +120,7 @@ func (o *Owners) name(pid int32) string {
 }
 
 // heldRows is how many rows wait until their owners have been looked for: if there
-// are no more, only theirs are looked for, and the search can end early.
+// are no more, only theirs are remembered.
 const heldRows = 2048
 
 // Owned passes rows on with their owners, which are looked for when the first rows
@@ -196,23 +196,19 @@ func Owned(rows iter.Seq2[*Row, error], found func(*Owners)) iter.Seq2[*Row, err
 // Wanted says whose owners are looked for.
 type Wanted struct {
 	// All is every socket; what was added does not matter then.
-	All     bool
-	inodes  map[uint32]struct{}
-	cgroups map[uint64]struct{}
+	All    bool
+	inodes map[uint32]struct{}
 }
 
 // Add adds a socket and what is known of its other end.
 func (w *Wanted) Add(r *Row) {
 	if w.inodes == nil {
-		w.inodes, w.cgroups = map[uint32]struct{}{}, map[uint64]struct{}{}
+		w.inodes = map[uint32]struct{}{}
 	}
 	for _, r := range []*Row{r, r.Other} {
 		if r == nil || r.Inode == 0 {
 			continue
 		}
 		w.inodes[r.Inode] = struct{}{}
-		if id, ok := r.CgroupID(); ok {
-			w.cgroups[id] = struct{}{}
-		}
 	}
 }

@@ -2,9 +2,8 @@ package sockets
 
 import (
 	"bytes"
-	"cmp"
+	"maps"
 	"os"
-	"path/filepath"
 	"runtime"
 	"slices"
 	"strconv"
@@ -17,173 +16,74 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// A process with more files than this is worth not looking into.
-const largeProcess = 512
-
-// A candidate is a process that may hold what is looked for.
-type candidate struct {
-	pid   int32
-	size  int64 // number of its files, where the kernel says so (Linux 6.2)
-	first bool  // it is in the cgroup of one of the sockets
-}
-
-// FindOwners looks for the processes that hold sockets. Those in the cgroups of
-// the sockets come first, then those with few files. Once every socket that is
-// wanted has been found, processes with many files are left out unless they are
-// related to one that holds a socket: who shares a socket has forked.
+// FindOwners looks for the processes that hold sockets. It looks into all of them:
+// who shares a socket may have been given it by anybody.
 func FindOwners(w *Wanted) *Owners {
 	o := &Owners{}
 	if !w.All && len(w.inodes) == 0 {
 		return o
 	}
-	all := candidates(w)
-	missing := int64(len(w.inodes))
-	var small, large []candidate
-	for _, c := range all {
-		if !w.All && c.size > largeProcess {
-			large = append(large, c)
-		} else {
-			small = append(small, c)
-		}
-	}
-	missing -= o.look(small, w)
-	if len(large) == 0 {
-		return o
-	}
-	slices.SortFunc(large, func(a, b candidate) int {
-		if a.first != b.first {
-			if a.first {
-				return -1
-			}
-			return 1
-		}
-		return cmp.Compare(a.size, b.size)
-	})
-	for len(large) > 0 && missing > 0 {
-		n := min(runtime.GOMAXPROCS(0), len(large))
-		missing -= o.look(large[:n], w)
-		large = large[n:]
-	}
-	if len(large) > 0 {
-		large = o.related(large)
-		o.look(large, w)
-	}
+	all := processes()
+	o.Partial = !slices.Contains(all, 1)
+	o.look(all, w)
 	return o
 }
 
-// candidates lists the processes.
-func candidates(w *Wanted) []candidate {
+// processes lists the processes that /proc shows.
+func processes() (all []int32) {
 	d, err := os.Open("/proc")
 	if err != nil {
 		return nil
 	}
 	defer d.Close()
 	names, _ := d.Readdirnames(-1)
-	in := map[int32]bool{}
-	if !w.All && len(w.cgroups) <= 16 {
-		var c Cgroups
-		for id := range w.cgroups {
-			// the root of all holds everybody: that narrows nothing
-			if p := c.Path(id); p != "" && p != "/" {
-				b, _ := os.ReadFile(filepath.Join(c.root, p, "cgroup.procs"))
-				for pid := range bytes.FieldsSeq(b) {
-					in[int32(number(pid))] = true
-				}
-			}
-		}
-	}
-	all := make([]candidate, 0, len(names))
 	for _, n := range names {
-		pid, err := strconv.ParseInt(n, 10, 32)
-		if err != nil {
-			continue
+		if pid, err := strconv.ParseInt(n, 10, 32); err == nil {
+			all = append(all, int32(pid))
 		}
-		c := candidate{pid: int32(pid), first: in[int32(pid)]}
-		if !w.All {
-			var st unix.Stat_t
-			if unix.Stat("/proc/"+n+"/fd", &st) == nil {
-				c.size = st.Size
-			}
-		}
-		all = append(all, c)
 	}
 	return all
 }
 
-// related returns those of the processes whose parent, child or sibling holds a
-// socket, and counts the others.
-func (o *Owners) related(list []candidate) (near []candidate) {
-	kin := map[int32]bool{}
-	for _, e := range o.entries {
-		if !kin[e.pid] {
-			kin[e.pid] = true
-			if p := parent(e.pid); p > 1 {
-				kin[p] = true
-			}
-		}
-	}
-	for _, c := range list {
-		if kin[c.pid] || kin[parent(c.pid)] {
-			near = append(near, c)
-		} else {
-			o.Skipped++
-		}
-	}
-	return near
-}
-
-// parent returns the id of a process's parent, or 0.
-func parent(pid int32) int32 {
-	b, err := os.ReadFile("/proc/" + strconv.Itoa(int(pid)) + "/stat")
-	if err != nil {
-		return 0
-	}
-	// the name may hold anything, parentheses as well
-	f := bytes.Fields(b[bytes.LastIndexByte(b, ')')+1:])
-	if len(f) < 2 {
-		return 0
-	}
-	return int32(number(f[1]))
-}
-
-// look looks into processes, on all cores, and returns how many of the sockets
-// that are wanted were found for the first time.
-func (o *Owners) look(list []candidate, w *Wanted) (found int64) {
+// look looks into processes, on all cores.
+func (o *Owners) look(list []int32, w *Wanted) {
 	var next atomic.Int64
 	var wg sync.WaitGroup
 	var mu sync.Mutex
 	for range min(runtime.GOMAXPROCS(0), len(list)) {
 		wg.Go(func() {
-			s := scanner{wanted: w, dents: make([]byte, 32<<10)}
+			s := scanner{wanted: w, dents: make([]byte, 32<<10), names: map[int32]string{}}
 			for {
 				n := int(next.Add(1)) - 1
 				if n >= len(list) {
 					break
 				}
-				s.process(list[n].pid)
+				s.process(list[n])
 				if len(s.found) > 1<<12 || n == len(list)-1 {
 					mu.Lock()
-					found += o.take(&s)
+					o.take(&s)
 					mu.Unlock()
 				}
 			}
 			mu.Lock()
-			found += o.take(&s)
+			o.take(&s)
 			o.Hidden += s.hidden
 			mu.Unlock()
 		})
 	}
 	wg.Wait()
-	return found
 }
 
-func (o *Owners) take(s *scanner) (found int64) {
-	before := o.used
+func (o *Owners) take(s *scanner) {
+	if o.names == nil {
+		o.names = map[int32]string{}
+	}
+	maps.Copy(o.names, s.names)
+	clear(s.names)
 	for _, e := range s.found {
 		o.add(e.inode, e.pid, e.fd)
 	}
 	s.found = s.found[:0]
-	return int64(o.used - before)
 }
 
 // A scanner looks into processes.
@@ -192,7 +92,9 @@ type scanner struct {
 	dents  []byte
 	link   [64]byte
 	found  []ownerEntry
+	names  map[int32]string // of the processes in found
 	hidden int
+	denied bool // a file of the process could not be read
 }
 
 // process lists the sockets of a process.
@@ -205,12 +107,21 @@ func (s *scanner) process(pid int32) {
 		return
 	}
 	defer unix.Close(dir)
+	s.denied = false
+	before := len(s.found)
+	defer func() {
+		if s.denied {
+			s.hidden++
+		}
+		if len(s.found) > before {
+			// by way of the directory: the number may be another process's by now
+			s.names[pid] = commIn(dir)
+		}
+	}()
 	for {
 		n, err := unix.Getdents(dir, s.dents)
 		if err != nil || n <= 0 {
-			if err == unix.EACCES {
-				s.hidden++
-			}
+			s.denied = s.denied || err == unix.EACCES
 			return
 		}
 		for b := s.dents[:n]; len(b) >= direntHead; {
@@ -236,6 +147,7 @@ var socketLink = []byte("socket:[")
 func (s *scanner) file(dir int, pid int32, name []byte) {
 	n, _, errno := unix.Syscall6(unix.SYS_READLINKAT, uintptr(dir), uintptr(unsafe.Pointer(&name[0])),
 		uintptr(unsafe.Pointer(&s.link)), uintptr(len(s.link)), 0, 0)
+	s.denied = s.denied || errno == unix.EACCES || errno == unix.EPERM
 	if errno != 0 || n <= uintptr(len(socketLink)) || n >= uintptr(len(s.link)) || !bytes.HasPrefix(s.link[:n], socketLink) {
 		return
 	}
@@ -257,6 +169,18 @@ func decimal(b []byte) (n uint32) {
 		n = n*10 + uint32(c-'0')
 	}
 	return n
+}
+
+// commIn reads the name of the process whose directory of files is dir.
+func commIn(dir int) string {
+	fd, err := unix.Openat(dir, "../comm", unix.O_RDONLY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return ""
+	}
+	defer unix.Close(fd)
+	var b [64]byte
+	n, _ := unix.Read(fd, b[:])
+	return strings.TrimSuffix(string(b[:max(n, 0)]), "\n")
 }
 
 func processName(pid int32) string {

@@ -21,6 +21,7 @@ const (
 	CauseOutgoing   Cause = "outgoing"         // an outgoing connection has it as its own port
 	CauseTimeWait   Cause = "time-wait"        // connections of before are in TIME_WAIT
 	CauseLeftover   Cause = "left-connections" // connections of a listener that is gone
+	CauseConnection Cause = "connection"       // a connection has it, of which side cannot be known
 	CausePrivileged Cause = "privileged"       // ports below 1024 need a right
 	CauseNotLocal   Cause = "not-local"        // the address is not one of this namespace
 	CauseUnknown    Cause = "unknown"          // the kernel refuses, and no socket explains it
@@ -44,6 +45,8 @@ func (c Cause) Text() (text, fix string) {
 		return "connections that were closed here are in TIME_WAIT", "Set SO_REUSEADDR before bind, as servers do; or wait a minute."
 	case CauseLeftover:
 		return "connections of a listener that is gone are still there", "Set SO_REUSEADDR before bind, as servers do; or end the connections."
+	case CauseConnection:
+		return "a connection has it", "Close the connection, or wait for its end.\nIf a listener that is gone has accepted it, SO_REUSEADDR before bind helps where that listener had it, too."
 	case CausePrivileged:
 		return "it is below net.ipv4.ip_unprivileged_port_start", "sudo setcap cap_net_bind_service+ep PROGRAM\nTake a port from 1024 on."
 	case CauseNotLocal:
@@ -55,6 +58,8 @@ func (c Cause) Text() (text, fix string) {
 // A Bind is one try to bind the port.
 type Bind struct {
 	Addr netip.AddrPort
+	// Stack says what was tried for [::].
+	Stack Stack
 	// Plain, ReuseAddr and ReusePort are what came of it without an option, with
 	// SO_REUSEADDR and with SO_REUSEPORT: nil if it works.
 	Plain, ReuseAddr, ReusePort error
@@ -63,6 +68,19 @@ type Bind struct {
 	// Holder is the socket that is in the way, if one is.
 	Holder *Row
 }
+
+// A Stack says whether a socket bound to [::] takes IPv4, too.
+type Stack uint8
+
+// The stacks.
+const (
+	DefaultStack Stack = iota // as net.ipv6.bindv6only says
+	IPv6Only                  // IPV6_V6ONLY is set
+	DualStack                 // IPV6_V6ONLY is cleared: it takes IPv4 as well
+)
+
+// String returns "", "IPv6 only" or "dual stack".
+func (s Stack) String() string { return [...]string{"", "IPv6 only", "dual stack"}[s] }
 
 // Free reports whether the port can be bound without an option.
 func (b *Bind) Free() bool { return b.Plain == nil }
@@ -76,6 +94,8 @@ type PortReport struct {
 	Holders []*Row
 	// More is how many sockets with that port are not in Holders.
 	More int
+
+	chosen map[uint64]bool // by cookie: the program did not ask for the port
 }
 
 // Free reports whether every bind works.
@@ -93,14 +113,19 @@ const maxHolders = 64
 
 // Port says who has a port of TCP or UDP, and if it cannot be bound, why. It tries
 // to: a socket is bound to each of the addresses for a moment, and does not listen.
-// Without addresses, these are those that stand for all: 0.0.0.0 and [::].
+// Without addresses, these are those that stand for all: 0.0.0.0, and [::] both for
+// IPv6 only and for IPv4 as well.
 func (l *Lister) Port(k Kind, port uint16, addrs ...netip.Addr) (*PortReport, *Owners, error) {
+	var binds []Bind
+	for _, a := range addrs {
+		binds = append(binds, Bind{Addr: netip.AddrPortFrom(a, port)})
+	}
 	if len(addrs) == 0 {
-		addrs = []netip.Addr{netip.IPv4Unspecified(), netip.IPv6Unspecified()}
+		all := netip.AddrPortFrom(netip.IPv6Unspecified(), port)
+		binds = []Bind{{Addr: netip.AddrPortFrom(netip.IPv4Unspecified(), port)}, {Addr: all, Stack: IPv6Only}, {Addr: all, Stack: DualStack}}
 	}
 	p := &PortReport{Kind: k, Port: port}
-	for _, a := range addrs {
-		b := Bind{Addr: netip.AddrPortFrom(a, port)}
+	for _, b := range binds {
 		if supported, err := l.tryBind(k, &b); err != nil {
 			return nil, nil, err
 		} else if supported {
@@ -122,6 +147,16 @@ func (l *Lister) Port(k Kind, port uint16, addrs ...netip.Addr) (*PortReport, *O
 		// Only now the table of connections, which takes time.
 		if err := p.collect(l, Query{Kinds: []Kind{k}, States: sockdiag.AllStates &^ listen, Filter: src}); err != nil {
 			return nil, nil, err
+		}
+		chosen := And(src, &Expr{op: opAuto, has: true})
+		p.chosen = map[uint64]bool{}
+		for r, err := range l.Rows(Query{Kinds: []Kind{k}, States: sockdiag.AllStates &^ listen, Filter: chosen}) {
+			if err != nil {
+				return nil, nil, err
+			}
+			if len(p.chosen) <= maxHolders+p.More {
+				p.chosen[r.Cookie] = true
+			}
 		}
 		o = p.explainAll(l)
 	}
@@ -173,7 +208,7 @@ func (p *PortReport) explain(l *Lister, b *Bind) {
 	}
 	var inWay []*Row
 	for _, r := range p.Holders {
-		if conflicts(b.Addr.Addr(), r) {
+		if b.conflicts(r) {
 			inWay = append(inWay, r)
 		}
 	}
@@ -201,9 +236,18 @@ func (p *PortReport) explain(l *Lister, b *Bind) {
 	case find(func(r *Row) bool { return r.Bound }):
 		b.Cause = CauseBound
 	case find(func(r *Row) bool { return r.Full && r.State != sockdiag.CloseState }):
-		// What a listener accepted has its SO_REUSEADDR.
-		if b.Cause = CauseOutgoing; b.ReuseAddr == nil {
+		// A port that the program has bound before connect is known to be so. What is
+		// accepted is like one that the kernel has chosen, from a range.
+		lo, hi := l.localPorts()
+		switch {
+		case p.chosen == nil:
+			b.Cause = CauseUnknown // the connections are looked at first
+		case !p.chosen[b.Holder.Cookie]:
+			b.Cause = CauseOutgoing
+		case p.Port < lo || p.Port > hi:
 			b.Cause = CauseLeftover
+		default:
+			b.Cause = CauseConnection
 		}
 	case find(func(r *Row) bool { return !r.Full }):
 		b.Cause = CauseTimeWait
@@ -212,14 +256,16 @@ func (p *PortReport) explain(l *Lister, b *Bind) {
 	}
 }
 
-// conflicts reports whether a socket may be in the way of binding an address.
-func conflicts(a netip.Addr, r *Row) bool {
-	own := r.Src.Addr()
+// conflicts reports whether a socket may be in the way of the bind.
+func (b *Bind) conflicts(r *Row) bool {
+	a, own := b.Addr.Addr(), r.Src.Addr()
 	v6only := false
 	if r.inet != nil {
 		v6only, _ = r.inet.V6Only()
 	}
 	switch {
+	case b.Stack == IPv6Only && (own.Is4() || own.Is4In6()):
+		return false
 	case a.Is4() && own.Is6() && !own.Is4In6():
 		return own.IsUnspecified() && !v6only
 	case a.IsUnspecified() || own.IsUnspecified():
@@ -242,16 +288,51 @@ func (l *Lister) sharesPort(r *Row, all []*Row) bool {
 	return false
 }
 
-// String says in one line what is the matter.
+// String says in one line what is the matter, and with which of the binds.
 func (p *PortReport) String() string {
 	if p.Free() {
 		return fmt.Sprintf("port %d of %v is free", p.Port, p.Kind)
 	}
+	var where []string // by cause
+	var causes []Cause
+	works := 0
 	for i := range p.Binds {
-		if b := &p.Binds[i]; !b.Free() {
-			text, _ := b.Cause.Text()
-			return fmt.Sprintf("port %d of %v cannot be bound: %s", p.Port, p.Kind, text)
+		b := &p.Binds[i]
+		if b.Free() {
+			works++
+			continue
 		}
+		n := slices.Index(causes, b.Cause)
+		if n < 0 {
+			n = len(causes)
+			causes, where = append(causes, b.Cause), append(where, "")
+		} else {
+			where[n] += ", "
+		}
+		where[n] += b.String()
 	}
-	return ""
+	out := fmt.Sprintf("port %d of %v cannot be bound", p.Port, p.Kind)
+	for n, c := range causes {
+		text, _ := c.Text()
+		if works == 0 && len(causes) == 1 {
+			return out + ": " + text
+		}
+		if n > 0 {
+			out += ";"
+		}
+		out += fmt.Sprintf(" to %s: %s", where[n], text)
+	}
+	return out
+}
+
+// String returns the address without the port, and what was tried for [::].
+func (b *Bind) String() string {
+	s := b.Addr.Addr().String()
+	if b.Addr.Addr().Is6() {
+		s = "[" + s + "]"
+	}
+	if b.Stack != DefaultStack {
+		s += " (" + b.Stack.String() + ")"
+	}
+	return s
 }

@@ -46,10 +46,12 @@ func bindOnce(k Kind, b *Bind, option int) error {
 		return err
 	}
 	defer unix.Close(fd)
-	if family == unix.AF_INET6 && b.Addr.Addr().IsUnspecified() {
-		// Whether [::] takes IPv4 as well is another question: 0.0.0.0 is tried for
-		// that.
-		if err := unix.SetsockoptInt(fd, unix.IPPROTO_IPV6, unix.IPV6_V6ONLY, 1); err != nil {
+	if b.Stack != DefaultStack {
+		only := 0
+		if b.Stack == IPv6Only {
+			only = 1
+		}
+		if err := unix.SetsockoptInt(fd, unix.IPPROTO_IPV6, unix.IPV6_V6ONLY, only); err != nil {
 			return err
 		}
 	}

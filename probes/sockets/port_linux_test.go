@@ -33,6 +33,22 @@ func TestPort(t *testing.T) {
 			s.dial(9000, 8765, 0)
 			s.accept(l)
 		}, cause: CauseOutgoing, state: sockdiag.Established},
+		{name: "outgoing with SO_REUSEADDR", addr: v4, make: func(s *stage) {
+			l := s.listen(9000, 1, 0)
+			c := s.socket(unix.AF_INET, unix.SOCK_STREAM, 0)
+			s.must(unix.SetsockoptInt(c, unix.SOL_SOCKET, unix.SO_REUSEADDR, 1))
+			s.must(unix.Bind(c, at4(8765)))
+			s.must(unix.Connect(c, at4(9000)))
+			s.accept(l)
+		}, cause: CauseOutgoing, reuse: true, state: sockdiag.Established},
+		{name: "of a side that cannot be known", addr: v4, make: func(s *stage) {
+			s.sysctl("net/ipv4/ip_local_port_range", "8000 9999")
+			l := s.listen(8765, 1, 0)
+			s.dial(8765, 0, 0)
+			s.accept(l)
+			s.close(l)
+		}, cause: CauseConnection, reuse: true, state: sockdiag.Established},
+		{name: "[::] of a dual stack", addr: netip.IPv6Unspecified(), make: func(s *stage) { s.listen(8765, 1, 0) }, cause: CauseListener, state: sockdiag.Listen},
 		{name: "TIME_WAIT", addr: v4, make: func(s *stage) {
 			l := s.listen(8765, 1, 0)
 			c := s.dial(8765, 0, 0)

@@ -1,10 +1,12 @@
 package sockets
 
 import (
+	"bufio"
 	"bytes"
 	"fmt"
 	"net/netip"
 	"os"
+	"slices"
 	"time"
 
 	"framescope/capture/netns"
@@ -113,6 +115,40 @@ func (l *Lister) finTimeout() time.Duration {
 		}
 	}
 	return l.fin
+}
+
+// losses are counters of the namespace, of what was dropped for want of room.
+type losses struct{ listen, udp uint64 }
+
+func (l *Lister) losses() (n losses) {
+	n.listen = l.counter("netstat", "TcpExt:", "ListenOverflows") + l.counter("netstat", "TcpExt:", "ListenDrops")
+	n.udp = l.counter("snmp", "Udp:", "RcvbufErrors") + l.counter("snmp", "UdpLite:", "RcvbufErrors") +
+		l.counter("snmp6", "Udp6RcvbufErrors", "") + l.counter("snmp6", "UdpLite6RcvbufErrors", "")
+	return n
+}
+
+// counter reads a counter of /proc/net: names stand in one line and numbers in the
+// next, or both in one.
+func (l *Lister) counter(file, group, name string) uint64 {
+	f, err := openProc(l.ns, file)
+	if err != nil {
+		return 0
+	}
+	defer f.Close()
+	at := 0
+	for s := bufio.NewScanner(f); s.Scan(); {
+		v := bytes.Fields(s.Bytes())
+		switch {
+		case len(v) < 2 || string(v[0]) != group:
+		case name == "":
+			return number(v[1])
+		case at > 0 && at < len(v):
+			return number(v[at])
+		default:
+			at = slices.IndexFunc(v, func(b []byte) bool { return string(b) == name })
+		}
+	}
+	return 0
 }
 
 // orphans returns how many connections no process holds.

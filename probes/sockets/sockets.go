@@ -167,6 +167,10 @@ func (r *Row) Clone() *Row {
 	if r.Other != nil {
 		c.Other = r.Other.Clone()
 	}
+	c.Subflows = nil
+	for _, s := range r.Subflows {
+		c.Subflows = append(c.Subflows, s.Clone())
+	}
 	return &c
 }
 

@@ -18,6 +18,8 @@ type suspect struct {
 	listen *Row // that it waits at
 	drops  uint32
 	age    Age
+	grown  bool // drops has, between the looks
+	unread bool // drops of UDP came for want of room
 }
 
 func (d *diagnosis) suspect(s *suspect) {
@@ -71,6 +73,7 @@ func (d *diagnosis) connection(r *Row) {
 		if r.Inode == 0 {
 			if l := d.listenerOf(r); l != nil && t.LastAckRecv >= d.MinAge {
 				s.id, s.listen = NotAccepted, l
+				d.waiting[l.Cookie]++
 				d.suspect(&s)
 			}
 			return
@@ -104,6 +107,9 @@ func (d *diagnosis) connection(r *Row) {
 	}
 }
 
+// minRTO is the least time before a window is probed (TCP_RTO_MIN).
+const minRTO = 200 * time.Millisecond
+
 // sender looks at what was written and is not taken.
 func (d *diagnosis) sender(s *suspect) {
 	t, r := &s.info, s.row
@@ -112,11 +118,16 @@ func (d *diagnosis) sender(s *suspect) {
 	}
 	// A window that is smaller than a segment holds everything up, too.
 	closed := r.Timer == sockdiag.TimerProbe || t.Has(sockdiag.TCPInfoSndWnd) && t.NotsentBytes > 0 && t.SndWnd < max(t.SndMSS, 1)
-	s.age = Age{max(t.LastDataSent, 0), true}
+	// A reader that is slow opens the window again and again: then something is sent,
+	// and the probes of a closed window begin anew. Each comes after twice the time.
+	held := t.LastDataSent
+	if r.Timer == sockdiag.TimerProbe {
+		held = max(held, (1<<min(t.Backoff, 16)-1)*minRTO)
+	}
+	s.age = Age{held, true}
 	switch {
-	case closed && (t.RwndLimited >= d.MinAge || t.LastDataSent >= d.MinAge):
+	case closed && held >= d.MinAge:
 		s.id = PeerNotReading
-		s.age.For = max(min(t.RwndLimited, t.LastDataSent), d.MinAge)
 	case r.Timer == sockdiag.TimerOn && t.Retransmits >= 2 && t.LastAckRecv >= d.MinAge:
 		s.id = Unacknowledged
 		s.age.For = t.LastAckRecv
@@ -150,17 +161,22 @@ func (d *diagnosis) stays(s *suspect, now *Row) bool {
 	case PeerNotReading, Unacknowledged:
 		return now.WQueue > 0 && t.BytesAcked == s.info.BytesAcked
 	case AcceptQueueFull:
+		s.grown = m.Drops > s.drops
 		s.drops = m.Drops
 		return now.RQueue > now.WQueue
 	case AcceptQueueDrops:
-		more := m.Drops > s.drops
+		// Whatever a listener does not take is counted, what a filter or a firewall of
+		// the socket refuses, too: it is the queue if that was counted as well.
+		s.grown = m.Drops > s.drops
 		s.drops = m.Drops
-		return more || d.Over
+		return s.grown && d.after.listen > d.before.listen || d.Over && d.after.listen > 0
 	case UDPDrops:
 		// the reader is behind now, or more was dropped meanwhile
-		behind := m.Drops > s.drops || uint64(m.RmemAlloc)*2 >= uint64(m.RcvBuf) && m.RmemAlloc > 0
+		full := uint64(m.RmemAlloc)*2 >= uint64(m.RcvBuf) && m.RmemAlloc > 0
+		s.grown = m.Drops > s.drops
+		s.unread = full || d.after.udp > d.before.udp || !s.grown && d.after.udp > 0
 		s.drops, s.mem = m.Drops, m
-		return behind || d.Over
+		return s.grown || full || d.Over
 	case NotAccepted, Orphan:
 		return now.Inode == 0 && now.State == s.row.State
 	case CloseWaitLeak, CloseWaitNotRead, CloseWaitUnread:
