@@ -52,6 +52,9 @@ type Facts struct {
 	Sysctls map[string]string
 	Links   []Link
 	Lookups []Lookup
+	// Tables are the routing tables besides main, as far as they or rules to them
+	// are there: which numbers are taken, and which lead over a link.
+	Tables []Table
 	// Reverse are lookups from the endpoints' addresses into the networks of other
 	// interfaces: where answers go to what comes in there.
 	Reverse []Lookup
@@ -178,15 +181,15 @@ const outgoing = Subflow | Fullmesh | Laminar
 func (c *checker) namespace() {
 	if v := c.f.Sysctls["enabled"]; v == "0" {
 		c.warn(WarnDisabled, "MPTCP is off in this network namespace", []string{"net.mptcp.enabled = 0"},
-			[]string{c.f.command("sysctl -w net.mptcp.enabled=1")})
+			[]string{c.f.command("sysctl -w net.mptcp.enabled=1"), "restart programs that listen: their sockets stay TCP"})
 	}
 	switch {
 	case c.f.Sysctls["path_manager"] == "userspace":
 		c.warn(WarnUserspacePM, "new connections are managed by a daemon, which need not look at endpoints",
-			[]string{"net.mptcp.path_manager = userspace"}, []string{c.f.command("sysctl -w net.mptcp.path_manager=kernel")})
+			[]string{"net.mptcp.path_manager = userspace"}, []string{c.f.command("sysctl -w net.mptcp.path_manager=kernel"), Reconnect})
 	case c.f.Sysctls["path_manager"] == "" && c.f.Sysctls["pm_type"] == "1":
 		c.warn(WarnUserspacePM, "new connections are managed by a daemon, which need not look at endpoints",
-			[]string{"net.mptcp.pm_type = 1"}, []string{c.f.command("sysctl -w net.mptcp.pm_type=0")})
+			[]string{"net.mptcp.pm_type = 1"}, []string{c.f.command("sysctl -w net.mptcp.pm_type=0"), Reconnect})
 	}
 }
 
@@ -225,19 +228,19 @@ func (c *checker) limits() {
 		return
 	case l.Subflows == 0:
 		c.warn(WarnLimitLocal, "no connection may have a second subflow", seen,
-			[]string{c.f.command("ip mptcp limits set subflows 2")})
+			[]string{c.f.command("ip mptcp limits set subflows 2"), Reconnect})
 	case c.e.Flags&Subflow != 0 && c.e.Flags&Implicit == 0:
 		// One endpoint is as a rule the address that the connection begins with,
 		// and costs no further subflow.
 		n, list := c.others(func(o Endpoint) bool { return o.Flags&Subflow != 0 && o.Addr.Is4() == c.e.Addr.Is4() })
 		if need := uint32(n + 1); n > 0 && need > l.Subflows+1 {
 			c.warn(WarnLimitLocal, fmt.Sprintf("%d endpoints are for subflows, and a connection may have %d besides its first", need, l.Subflows),
-				append(seen, list...), []string{c.f.command("ip mptcp limits set subflows %d", min(need, MaxLimit))})
+				append(seen, list...), []string{c.f.command("ip mptcp limits set subflows %d", min(need, MaxLimit)), Reconnect})
 		}
 	}
 	if c.e.Flags&Laminar != 0 && c.e.Flags&(Subflow|Signal) == 0 && l.AddAddrAccepted == 0 {
 		c.warn(WarnLimitAddr, "a laminar endpoint is for addresses that a peer signals, and none of these is accepted", seen,
-			[]string{c.f.command("ip mptcp limits set add_addr_accepted %d", min(max(l.Subflows, 1), MaxLimit))})
+			[]string{c.f.command("ip mptcp limits set add_addr_accepted %d", min(max(l.Subflows, 1), MaxLimit)), Reconnect})
 	}
 }
 
@@ -266,7 +269,7 @@ func (c *checker) link() {
 		}
 		c.warn(WarnAbsent, fmt.Sprintf("no interface has %v: subflows from it fail without an event", e.Addr),
 			append(list, "ip address show to "+e.Addr.String()+": nothing"),
-			[]string{f.command("ip address add %v/%s dev %s", e.Addr, "PREFIX", dev)})
+			append([]string{f.command("ip address add %v/%s dev %s", e.Addr, "PREFIX", dev)}, f.deletion(e, "if no interface is to have the address")...))
 		return
 	}
 	if e.Dev != "" && l.Name != e.Dev {
@@ -281,7 +284,7 @@ func (c *checker) link() {
 	switch {
 	case !l.Up:
 		c.warn(WarnLinkDown, l.Name+", which has the address, is down: subflows from it fail without an event",
-			[]string{"ip link show " + l.Name + ": DOWN"}, []string{f.command("ip link set %s up", l.Name)})
+			[]string{"ip link show " + l.Name + ": DOWN"}, []string{f.command("ip link set %s up", l.Name), Reconnect})
 		return
 	case !l.Carrier && !l.Loopback:
 		c.warn(WarnLinkDown, l.Name+", which has the address, has no carrier: nothing is at the other end",
@@ -301,7 +304,7 @@ func withDev(e Endpoint, dev string) string {
 func (c *checker) routes(l *Link) {
 	e, f := c.e, c.f
 	var away, unbound []string
-	asked, gateway, detour := 0, l.Gateway, ""
+	asked, astray, detour := 0, 0, ""
 	for i := range f.Lookups {
 		r := &f.Lookups[i]
 		if r.From != e.Addr {
@@ -321,27 +324,21 @@ func (c *checker) routes(l *Link) {
 		lost := r.Bound != "" && r.Dev == l.Name && !r.Gateway.IsValid() && !onLink
 		if r.Dev != l.Name || lost {
 			away = append(away, r.String())
+			if lost {
+				astray++
+			}
 		}
 	}
 	// Samples show that there is no way of its own only if none takes it. The
 	// same goes for rp_filter, which asks for the way back unbound.
 	enough := func(n int) bool { return n > 0 && (f.Peers || n == asked) }
-	table := 100 + l.Index
-	fix := []string{f.command("ip rule add from %v lookup %d", e.Addr, table)}
-	via := "GATEWAY"
-	if gateway.IsValid() && gateway.Is4() == e.Addr.Is4() {
-		via = gateway.String()
-	}
-	fix = append(fix, f.command("ip route add default via %s dev %s table %d", via, l.Name, table))
-	if e.Addr.Is6() {
-		for i := range fix {
-			fix[i] = strings.Replace(fix[i], "ip ru", "ip -6 ru", 1)
-			fix[i] = strings.Replace(fix[i], "ip ro", "ip -6 ro", 1)
-		}
-	}
+	fix := f.SourceRoute(e.Addr, l)
 	if enough(len(away)) {
 		text := fmt.Sprintf("packets from %v do not leave by %s, which has the address: source routing is missing", e.Addr, l.Name)
-		if e.Dev != "" && len(unbound) == 0 {
+		switch {
+		case astray == len(away):
+			text = fmt.Sprintf("no table has a route over %s for packets from %v: the kernel looks for the peers on the link itself, where they are not", l.Name, e.Addr)
+		case e.Dev != "" && len(unbound) == 0:
 			text = fmt.Sprintf("there is no route over %s for packets from %v", l.Name, e.Addr)
 		}
 		c.warn(WarnNoSourceRoute, text, away, fix)

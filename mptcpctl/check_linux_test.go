@@ -89,7 +89,7 @@ func TestCheck(t *testing.T) {
 		{name: "no rule, no peers", set: noRules, e: link2, want: []string{WarnNoSourceRoute},
 			evidence: "ip route get 10.77.1.2 from 10.77.2.1: dev c1"},
 		{name: "no rule, bound", set: noRules, e: bound, want: []string{WarnNoSourceRoute},
-			evidence: "ip route get 10.77.1.2 from 10.77.2.1 oif c2: dev c2", fix: "ip route add default via GATEWAY dev c2 table"},
+			evidence: "ip route get 10.77.1.2 from 10.77.2.1 oif c2: dev c2", fix: "ip rule add from 10.77.2.1 lookup 102"},
 		{name: "default route", set: defaultRoute, e: link2, want: []string{WarnNoSourceRoute},
 			evidence: "ip route get 192.0.2.1 from 10.77.2.1: via 10.77.1.2 dev c1"},
 		{name: "default route, its link", set: defaultRoute, e: Endpoint{Addr: addr("10.77.1.1"), Flags: Subflow}},

@@ -31,7 +31,7 @@ func TestParseIP(t *testing.T) {
 		"limits":                                 {Verb: VerbShowLimits},
 		"limits show":                            {Verb: VerbShowLimits},
 		"limits set subflow 3":                   {Verb: VerbSetLimits, Limits: LimitsChange{Subflows: u32(3)}},
-		"lim set subflows 3 add_addr_accepted 9": {Verb: VerbSetLimits, Limits: LimitsChange{u32(9), u32(3)}},
+		"lim set subflows 3 add_addr_accepted 8": {Verb: VerbSetLimits, Limits: LimitsChange{u32(8), u32(3)}},
 		"monitor":                                {Verb: VerbMonitor},
 	} {
 		if got, err := ParseIP(strings.Fields(line)); err != nil || !reflect.DeepEqual(got, want) {
@@ -44,7 +44,7 @@ func TestParseIP(t *testing.T) {
 		"endpoint remove":                       `argument 2, "remove": expected add, change, delete, show or flush`,
 		"endpoint add":                          "argument 3 is missing: expected an address",
 		"endpoint add subflow":                  "argument 4 is missing: expected an address",
-		"endpoint add 10.0.0.1 sublow":          `argument 4, "sublow": expected an address, id, dev, port, or one of signal, subflow, backup, fullmesh and laminar`,
+		"endpoint add 10.0.0.1 sublow":          `argument 4, "sublow": expected an address, id, dev, port, or one of signal, subflow, backup, fullmesh and laminar; did you mean subflow?`,
 		"endpoint add fe80::1%eth0":             `argument 3, "fe80::1%eth0": expected an address, id, dev, port, or one of signal, subflow, backup, fullmesh and laminar`,
 		"endpoint add 10.0.0.1 id 256":          `argument 5, "256": expected an id from 0 to 255`,
 		"endpoint add 10.0.0.1 id":              "argument 5 is missing: expected an id from 0 to 255",
@@ -65,7 +65,8 @@ func TestParseIP(t *testing.T) {
 		"endpoint flush now":                    `argument 3, "now": expected nothing more`,
 		"limits set":                            "argument 3 is missing: expected subflows or add_addr_accepted",
 		"limits set 3":                          `argument 3, "3": expected subflows or add_addr_accepted`,
-		"limits set subflows many":              `argument 4, "many": expected a number from 0 to 4294967295`,
+		"limits set subflows many":              `argument 4, "many": expected a limit from 0 to 8`,
+		"limits set subflows 9":                 `argument 4, "9": expected a limit from 0 to 8`,
 		"limits get":                            `argument 2, "get": expected set or show`,
 	} {
 		got, err := ParseIP(strings.Fields(line))

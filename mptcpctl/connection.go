@@ -15,8 +15,8 @@ type Connection struct {
 	// Local and Remote are the addresses that the connection began with.
 	Local, Remote netip.AddrPort
 	State         sockdiag.State
-	// Accepted: the peer opened the connection; its local port is one at which a
-	// socket listens.
+	// Accepted: the peer opened the connection, as its first subflow tells. Where
+	// that is gone, its local port is one at which a socket listens.
 	Accepted bool
 	Fallback Fallback
 	UID      uint32
@@ -150,11 +150,14 @@ type SubflowInfo struct {
 	token Token // while conn is not known
 }
 
-// Established reports whether both ends have the subflow. That its state is
-// ESTABLISHED is not enough: the peer may have refused it, or never have seen
-// the last packet of the handshake.
+// Established reports whether both ends have the subflow. With a join, that its
+// state is ESTABLISHED is not enough: the peer may have refused it, or never
+// have seen the last packet of the handshake. The first subflow needs no more
+// than that both sent MP_CAPABLE: its client knows it to be confirmed when data
+// was, and there may be none yet.
 func (s *SubflowInfo) Established() bool {
-	return s.State == sockdiag.Established && s.Flags&sockdiag.SubflowFullyEstablished != 0
+	const capable = sockdiag.SubflowMCapRem | sockdiag.SubflowMCapLoc
+	return s.State == sockdiag.Established && (s.Flags&sockdiag.SubflowFullyEstablished != 0 || !s.Join() && s.Flags&capable == capable)
 }
 
 // Join reports whether the subflow was added to a connection that was there.
@@ -178,6 +181,12 @@ func (s *SubflowInfo) Silent() bool {
 		return false
 	}
 	return s.Timer == sockdiag.TimerOn && s.Backoff >= 2 || s.Timer == sockdiag.TimerProbe && s.Retransmits >= 2
+}
+
+// Delivered returns how many bytes of what the subflow sent were acknowledged.
+// BytesAcked counts the SYN and the FIN, too.
+func (s *SubflowInfo) Delivered() uint64 {
+	return min(s.BytesAcked, s.BytesSent-min(s.BytesRetrans, s.BytesSent))
 }
 
 // Moved returns how many bytes went over the subflow during Over, both ways.

@@ -6,18 +6,22 @@ import (
 	"strconv"
 	"time"
 	"unicode/utf16"
+
+	"framescope/probes/sockdiag"
 )
 
 // Verdict says in a word how many paths the connection has now: "multipath"
 // (established subflows over two links or more), "one-cable" (several, all over
-// the same link), "single-path", "fallback" (it is plain TCP) or "closed" (no
-// subflow is established). What they carry is another question: see
+// the same link), "single-path", "fallback" (it is plain TCP), "no-path" (it is
+// open, and no subflow is established) or "closed". What they carry is another question: see
 // SubflowInfo.Moved.
 func (c *Connection) Verdict() string {
 	n := c.Established()
 	switch {
 	case c.Fallback != NoFallback:
 		return "fallback"
+	case n == 0 && c.State == sockdiag.Established:
+		return "no-path"
 	case n == 0:
 		return "closed"
 	case n == 1:

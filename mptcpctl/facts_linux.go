@@ -80,8 +80,13 @@ func (f *Facts) links(h *netlink.Handle) ([]netlink.Route, error) {
 		return nil, err
 	}
 	var routes []netlink.Route
-	table := &netlink.Route{Table: unix.RT_TABLE_MAIN}
+	// All tables, in one dump.
+	table := &netlink.Route{Table: unix.RT_TABLE_UNSPEC}
 	err = h.RouteListFilteredIter(netlink.FAMILY_ALL, table, netlink.RT_FILTER_TABLE, func(r netlink.Route) bool {
+		if r.Table != unix.RT_TABLE_MAIN {
+			f.table(links, &r)
+			return true
+		}
 		if len(routes) < maxRoutes || isDefault(r) {
 			routes = append(routes, r)
 		}
@@ -89,6 +94,21 @@ func (f *Facts) links(h *netlink.Handle) ([]netlink.Route, error) {
 	})
 	if kept(err) != nil {
 		return nil, err
+	}
+	for _, family := range []int{netlink.FAMILY_V4, netlink.FAMILY_V6} {
+		rules, err := h.RuleList(family)
+		if err != nil {
+			continue // a kernel without policy routing has none
+		}
+		for _, r := range rules {
+			t := Table{ID: r.Table, IPv6: family == netlink.FAMILY_V6}
+			if r.Src != nil {
+				if p := prefix(r.Src); p.IsSingleIP() {
+					t.From = p.Addr()
+				}
+			}
+			f.addTable(t)
+		}
 	}
 	everywhere := rpFilter("all")
 	for _, link := range links {
@@ -110,6 +130,31 @@ func (f *Facts) links(h *netlink.Handle) ([]netlink.Route, error) {
 		f.Links = append(f.Links, l)
 	}
 	return routes, nil
+}
+
+// maxTables bounds the tables that are kept.
+const maxTables = 1024
+
+func (f *Facts) addTable(t Table) {
+	if len(f.Tables) < maxTables && !slices.Contains(f.Tables, t) {
+		f.Tables = append(f.Tables, t)
+	}
+}
+
+// table notes a route of a table other than main.
+func (f *Facts) table(links []netlink.Link, r *netlink.Route) {
+	t := Table{ID: r.Table, IPv6: r.Family == netlink.FAMILY_V6}
+	if isDefault(*r) && r.Type == unix.RTN_UNICAST {
+		for _, l := range links {
+			if l.Attrs().Index == r.LinkIndex {
+				t.Dev = l.Attrs().Name
+			}
+		}
+		if gw, ok := netip.AddrFromSlice(r.Gw); ok {
+			t.Gateway = gw.Unmap()
+		}
+	}
+	f.addTable(t)
 }
 
 func prefix(n *net.IPNet) netip.Prefix {

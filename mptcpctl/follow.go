@@ -5,6 +5,8 @@ import (
 	"iter"
 	"net/netip"
 	"time"
+
+	"framescope/probes/sockdiag"
 )
 
 // Follow yields what there is and then what happens: for each connection that
@@ -148,7 +150,7 @@ func (f *follower) connection(c *Connection, now time.Time) bool {
 	for i := range c.Subflows {
 		s := &c.Subflows[i]
 		if !s.Join() {
-			k.established = k.established || s.Established()
+			k.established = k.established || s.Flags&sockdiag.SubflowFullyEstablished != 0
 			continue
 		}
 		if !s.Established() {

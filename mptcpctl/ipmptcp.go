@@ -124,9 +124,48 @@ func parseOption(w *words, c *Command, hasID *bool) error {
 		case VerbShow:
 			expected = "id"
 		}
+		if near := nearFlag(s); near != "" {
+			expected += "; did you mean " + near + "?"
+		}
 		return w.wrong(expected)
 	}
 	return nil
+}
+
+// nearFlag returns the flag that a word is but for two letters at most, or
+// nothing.
+func nearFlag(s string) (near string) {
+	best := 3
+	for _, f := range flagNames {
+		if f.flag == Implicit || len(s) < 3 || len(s) > 2*len(f.name) {
+			continue
+		}
+		if n := distance(s, f.name); n < best {
+			best, near = n, f.name
+		}
+	}
+	return near
+}
+
+// distance is how many letters have to be put in, taken out or replaced to make
+// one word of another.
+func distance(a, b string) int {
+	row := make([]int, len(b)+1)
+	for j := range row {
+		row[j] = j
+	}
+	for i := range len(a) {
+		last := row[0]
+		row[0] = i + 1
+		for j := range len(b) {
+			cost := last
+			if a[i] != b[j] {
+				cost++
+			}
+			last, row[j+1] = row[j+1], min(cost, row[j+1]+1, row[j]+1)
+		}
+	}
+	return row[len(b)]
 }
 
 // complete checks what belongs together.
@@ -197,8 +236,7 @@ func parseLimits(w *words) (c Command, err error) {
 		default:
 			return c, w.wrong(expected)
 		}
-		// The kernel says itself what is too much.
-		n, err := w.number("a number", 1<<32-1)
+		n, err := w.number("a limit", MaxLimit)
 		if err != nil {
 			return c, err
 		}

@@ -6,6 +6,7 @@ import (
 	"iter"
 	"os"
 	"sync/atomic"
+	"syscall"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -111,7 +112,8 @@ func (m *Monitor) Events(ctx context.Context) iter.Seq2[Event, error] {
 				yield(Event{}, fail("monitor", "", err))
 				return
 			case errno == unix.ENOBUFS, errno == nil && flags&unix.MSG_TRUNC != 0:
-				if !yield(Event{Time: now, Type: EventLost}, nil) {
+				// What is queued is older than what was lost.
+				if !m.drain(conn, yield) || !yield(Event{Time: now, Type: EventLost}, nil) {
 					return
 				}
 				continue
@@ -119,19 +121,54 @@ func (m *Monitor) Events(ctx context.Context) iter.Seq2[Event, error] {
 				yield(Event{}, fail("monitor", "", errno))
 				return
 			}
-			// Other processes can send to the socket, too.
-			if sa, ok := from.(*unix.SockaddrNetlink); !ok || sa.Pid != 0 {
-				continue
-			}
-			more := true
-			err = decodeEvents(m.buf[:n], m.family, func(e Event) bool {
-				e.Time = now
-				more = yield(e, nil)
-				return more
-			})
-			if !more || err != nil && !yield(Event{Time: now}, fail("monitor", "", err)) {
+			if !m.events(n, from, now, yield) {
 				return
 			}
 		}
 	}
+}
+
+// maxDrain bounds the messages that are read before a loss is told: somewhat
+// more than eventBuffer holds, since others come meanwhile.
+const maxDrain = 1 << 15
+
+// drain yields what the socket holds, without waiting for more. It reports
+// whether to go on.
+func (m *Monitor) drain(conn syscall.RawConn, yield func(Event, error) bool) bool {
+	for range maxDrain {
+		var (
+			n, flags int
+			from     unix.Sockaddr
+			errno    error
+		)
+		err := conn.Read(func(fd uintptr) bool {
+			n, _, flags, from, errno = unix.Recvmsg(int(fd), m.buf, nil, unix.MSG_DONTWAIT)
+			return true
+		})
+		switch {
+		case errno == unix.ENOBUFS, errno == unix.EINTR, errno == nil && flags&unix.MSG_TRUNC != 0:
+			continue
+		case err != nil || errno != nil:
+			return true // empty; another error comes again
+		}
+		if !m.events(n, from, time.Now(), yield) {
+			return false
+		}
+	}
+	return true
+}
+
+// events yields the events of a message, and reports whether to go on.
+func (m *Monitor) events(n int, from unix.Sockaddr, now time.Time, yield func(Event, error) bool) bool {
+	// Other processes can send to the socket, too.
+	if sa, ok := from.(*unix.SockaddrNetlink); !ok || sa.Pid != 0 {
+		return true
+	}
+	more := true
+	err := decodeEvents(m.buf[:n], m.family, func(e Event) bool {
+		e.Time = now
+		more = yield(e, nil)
+		return more
+	})
+	return more && (err == nil || yield(Event{Time: now}, fail("monitor", "", err)))
 }

@@ -5,23 +5,95 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"os"
+	"strings"
 	"time"
 
 	"github.com/vishvananda/netlink"
+	"github.com/vishvananda/netlink/nl"
 	"golang.org/x/sys/unix"
 
 	"framescope/capture/netns"
 )
 
-// A question is what the routing tables are asked about a subflow. Those that
-// go by ports or users cannot be asked so: their rules are not looked at.
+// A question is what the routing tables are asked about a subflow. Ports and
+// the user are asked about only where routes go by them: most subflows then
+// share their question.
 type question struct {
-	from, to    netip.Addr
-	bound, mark uint32
+	from, to     netip.Addr
+	bound, mark  uint32
+	sport, dport uint16
+	uid          uint32
+	byUID        bool
+}
+
+// routeKeys are what routes of a namespace go by, beside addresses, interfaces
+// and marks.
+type routeKeys struct{ ports, users bool }
+
+// keys asks for the rules in the namespace of the thread.
+func keys() (k routeKeys, err error) {
+	req := nl.NewNetlinkRequest(unix.RTM_GETRULE, unix.NLM_F_DUMP)
+	req.AddRawData(make([]byte, rtMsgLen))
+	rules, err := req.Execute(unix.NETLINK_ROUTE, unix.RTM_NEWRULE)
+	if errors.Is(err, unix.EOPNOTSUPP) {
+		err = nil // a kernel without policy routing
+	}
+	if err != nil {
+		return k, fmt.Errorf("rules: %w", err)
+	}
+	for _, b := range rules {
+		if len(b) < rtMsgLen {
+			continue
+		}
+		err := attributes(b[rtMsgLen:], func(typ uint16, _ value) error {
+			switch typ {
+			case unix.FRA_SPORT_RANGE, unix.FRA_DPORT_RANGE:
+				k.ports = true
+			case unix.FRA_UID_RANGE:
+				k.users = true
+			}
+			return nil
+		})
+		if err != nil {
+			return k, err
+		}
+	}
+	// Any policy but 0 may hash ports. Without /proc or IPv6 it is not known.
+	for _, family := range []string{"ipv4", "ipv6"} {
+		b, err := os.ReadFile("/proc/sys/net/" + family + "/fib_multipath_hash_policy")
+		if s := strings.TrimSpace(string(b)); err == nil && s != "0" {
+			k.ports = true
+		}
+	}
+	return k, nil
+}
+
+func (k routeKeys) question(c *Connection, s *SubflowInfo) question {
+	q := question{from: s.Local.Addr(), to: s.Remote.Addr(), bound: s.Bound, mark: s.Mark}
+	if k.ports {
+		q.sport, q.dport = s.Local.Port(), s.Remote.Port()
+	}
+	// The kernel opens joins by itself: to the tables they are root's.
+	if q.byUID = k.users; k.users && !s.Opened() {
+		q.uid = c.UID
+	}
+	return q
 }
 
 // paths finds out by which interface each subflow leaves, each question once.
 func (c *Conn) paths(s *Snapshot) error {
+	if len(s.Connections) == 0 {
+		return nil
+	}
+	var by routeKeys
+	err := netns.Do(c.ns, func() (err error) {
+		by, err = keys()
+		return err
+	})
+	if err != nil {
+		return fmt.Errorf("routes: %w", err)
+	}
 	asked := make(map[question]int)
 	var all []question
 	last := question{}
@@ -30,7 +102,7 @@ func (c *Conn) paths(s *Snapshot) error {
 		for i := range s.Connections {
 			subs := s.Connections[i].Subflows
 			for j := range subs {
-				q := question{subs[j].Local.Addr(), subs[j].Remote.Addr(), subs[j].Bound, subs[j].Mark}
+				q := by.question(&s.Connections[i], &subs[j])
 				if q != last || lastAt < 0 {
 					at, ok := asked[q]
 					if !ok {
@@ -49,7 +121,7 @@ func (c *Conn) paths(s *Snapshot) error {
 		return nil
 	}
 	var answers []Path
-	err := netns.Do(c.ns, func() (err error) {
+	err = netns.Do(c.ns, func() (err error) {
 		answers, err = routes(all)
 		return err
 	})
@@ -157,19 +229,57 @@ func device(h *netlink.Handle, index int) (p Path) {
 		return p
 	}
 	p.Dev = link.Attrs().Name
+	var came int // the port by which a bridge was reached
 	for range maxStack {
-		// The parent of a veth is its other end, which may be elsewhere.
 		switch link.Type() {
 		case "vlan", "macvlan", "macvtap", "ipvlan", "ipvtap":
+			came = 0
+			if link, err = below(h, link); link == nil || err != nil {
+				return p // in another namespace
+			}
+		case "veth":
+			// Its other end leads further only as a port of a bridge.
+			peer, err := below(h, link)
+			if peer == nil || err != nil || peer.Type() != "veth" || peer.Attrs().ParentIndex != link.Attrs().Index || peer.Attrs().MasterIndex == 0 {
+				return p
+			}
+			master, err := h.LinkByIndex(peer.Attrs().MasterIndex)
+			if err != nil || master.Type() != "bridge" {
+				return p
+			}
+			came, link = peer.Attrs().Index, master
+		case "bridge", "bond", "team":
+			ports, err := portsOf(h, link.Attrs().Index, came)
+			if err != nil || len(ports) != 1 {
+				return p // by which one is decided for each packet
+			}
+			came, link = 0, ports[0]
 		default:
 			return p
-		}
-		if link, err = h.LinkByIndex(link.Attrs().ParentIndex); err != nil {
-			return p // in another namespace
 		}
 		p.Lower = link.Attrs().Name
 	}
 	return p
+}
+
+// below returns the parent of an interface, or nil if that is in another
+// namespace: its number is one of there, and may be anybody's here.
+func below(h *netlink.Handle, link netlink.Link) (netlink.Link, error) {
+	if a := link.Attrs(); a.NetNsID < 0 && a.ParentIndex != 0 {
+		return h.LinkByIndex(a.ParentIndex)
+	}
+	return nil, nil
+}
+
+// portsOf returns the ports of a bridge or bond, but the one it was reached by.
+func portsOf(h *netlink.Handle, master, but int) (ports []netlink.Link, err error) {
+	all, err := h.LinkList()
+	for _, l := range all {
+		if a := l.Attrs(); a.MasterIndex == master && a.Index != but {
+			ports = append(ports, l)
+		}
+	}
+	return ports, err
 }
 
 func appendRouteRequest(b []byte, seq uint32, q question) []byte {
@@ -192,6 +302,17 @@ func appendRouteRequest(b []byte, seq uint32, q question) []byte {
 	b = appendAttr(b, unix.RTA_DST, q.to.AsSlice()...)
 	if src != 0 {
 		b = appendAttr(b, unix.RTA_SRC, q.from.AsSlice()...)
+	}
+	// Rules may go by the protocol alone.
+	b = appendAttr(b, unix.RTA_IP_PROTO, unix.IPPROTO_TCP)
+	if q.sport != 0 {
+		b = appendAttr(b, unix.RTA_SPORT, byte(q.sport>>8), byte(q.sport))
+	}
+	if q.dport != 0 {
+		b = appendAttr(b, unix.RTA_DPORT, byte(q.dport>>8), byte(q.dport))
+	}
+	if q.byUID {
+		b = appendUint32(b, unix.RTA_UID, q.uid)
 	}
 	if q.bound != 0 {
 		b = appendUint32(b, unix.RTA_OIF, q.bound)

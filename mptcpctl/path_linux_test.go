@@ -2,9 +2,11 @@ package mptcpctl
 
 import (
 	"encoding/binary"
+	"net"
 	"net/netip"
 	"testing"
 
+	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
 )
 
@@ -50,5 +52,138 @@ func FuzzRouteMessages(f *testing.F) {
 		if n > len(b)/nlHeader {
 			t.Errorf("%d answers in %d bytes", n, len(b))
 		}
+	})
+}
+
+// A rule that goes by the port puts the first subflow on the second link, where
+// the join is already.
+func TestPathByPort(t *testing.T) {
+	p := newPair(t)
+	limits(t, p.client, 8, 8)
+	limits(t, p.server, 8, 8)
+	if _, err := p.client.Add(Endpoint{ID: 5, Addr: addr("10.77.2.1"), Flags: Subflow, Dev: "c2"}); err != nil {
+		t.Fatal(err)
+	}
+	at := serve(t, p.serverNS, "0.0.0.0:0")
+	dial(t, p.clientNS, netip.AddrPortFrom(addr("10.77.1.2"), at.Port()))
+	if n := joined(t, p.client, 2).Connections[0].Links(); n != 2 {
+		t.Fatalf("%d links", n)
+	}
+	in(t, p.clientNS, func() error {
+		link, err := netlink.LinkByName("c2")
+		if err != nil {
+			return err
+		}
+		_, all, _ := net.ParseCIDR("0.0.0.0/0")
+		if err := netlink.RouteAdd(&netlink.Route{LinkIndex: link.Attrs().Index, Dst: all, Gw: net.ParseIP("10.77.2.2"), Table: 55}); err != nil {
+			return err
+		}
+		r := netlink.NewRule()
+		r.Table, r.Priority, r.Dport = 55, 10, netlink.NewRulePortRange(at.Port(), at.Port())
+		return netlink.RuleAdd(r)
+	})
+	c := &snapshot(t, p.client, Query{}).Connections[0]
+	if c.Subflows[0].Path.Dev != "c2" || c.Links() != 1 || c.Verdict() != "one-cable" {
+		t.Errorf("%s, %d links, first %+v", c.Verdict(), c.Links(), c.Subflows[0].Path)
+	}
+}
+
+// What a question holds follows what the rules go by.
+func TestRouteKeys(t *testing.T) {
+	ns := newNS(t)
+	rule := func(change func(*netlink.Rule)) routeKeys {
+		t.Helper()
+		var k routeKeys
+		in(t, ns, func() (err error) {
+			r := netlink.NewRule()
+			r.Table, r.Priority, r.Family = 55, 10, unix.AF_INET
+			if change(r); r.Mark == 1 {
+				k, err = keys()
+				return err
+			}
+			if err = netlink.RuleAdd(r); err == nil {
+				if k, err = keys(); err == nil {
+					err = netlink.RuleDel(r)
+				}
+			}
+			return err
+		})
+		return k
+	}
+	for _, tt := range []struct {
+		name   string
+		change func(*netlink.Rule)
+		want   routeKeys
+	}{
+		{"none", func(r *netlink.Rule) { r.Mark = 1 }, routeKeys{}},
+		{"destination port", func(r *netlink.Rule) { r.Dport = netlink.NewRulePortRange(80, 80) }, routeKeys{ports: true}},
+		{"source port", func(r *netlink.Rule) { r.Sport, r.Family = netlink.NewRulePortRange(80, 90), unix.AF_INET6 }, routeKeys{ports: true}},
+		{"user", func(r *netlink.Rule) { r.UIDRange = netlink.NewRuleUIDRange(1000, 1001) }, routeKeys{users: true}},
+	} {
+		if got := rule(tt.change); got != tt.want {
+			t.Errorf("%s: %+v, expected %+v", tt.name, got, tt.want)
+		}
+	}
+	s := SubflowInfo{Local: netip.MustParseAddrPort("10.0.0.1:9"), Remote: netip.MustParseAddrPort("10.0.0.2:80")}
+	c := Connection{UID: 1000}
+	if q := (routeKeys{}).question(&c, &s); q.sport != 0 || q.dport != 0 || q.byUID {
+		t.Errorf("%+v", q)
+	}
+	if q := (routeKeys{true, true}).question(&c, &s); q.sport != 9 || q.dport != 80 || q.uid != 1000 || !q.byUID {
+		t.Errorf("%+v", q)
+	}
+}
+
+// Two veths that end in one bridge share the cable below it.
+func TestDeviceBridge(t *testing.T) {
+	ns := newNS(t)
+	in(t, ns, func() error {
+		h, err := netlink.NewHandle(unix.NETLINK_ROUTE)
+		if err != nil {
+			return err
+		}
+		defer h.Close()
+		named := func(name string) netlink.LinkAttrs { return netlink.LinkAttrs{Name: name} }
+		index := func(name string) int {
+			l, err := netlink.LinkByName(name)
+			if err != nil {
+				t.Error(err)
+				return 0
+			}
+			return l.Attrs().Index
+		}
+		master := func(name, of string) {
+			l, err := netlink.LinkByName(name)
+			if err == nil {
+				err = netlink.LinkSetMasterByIndex(l, index(of))
+			}
+			if err != nil {
+				t.Error(err)
+			}
+		}
+		for _, l := range []netlink.Link{
+			&netlink.Bridge{LinkAttrs: named("br0")},
+			&netlink.Veth{LinkAttrs: named("p1"), PeerName: "q1"}, &netlink.Veth{LinkAttrs: named("p2"), PeerName: "q2"},
+			&netlink.Veth{LinkAttrs: named("c1"), PeerName: "x1"},
+		} {
+			if err := netlink.LinkAdd(l); err != nil {
+				return err
+			}
+		}
+		if p := device(h, index("p1")); p.Dev != "p1" || p.Lower != "" {
+			t.Errorf("alone: %+v", p)
+		}
+		for _, port := range []string{"q1", "c1"} {
+			master(port, "br0")
+		}
+		if p := device(h, index("p1")); p.Cable() != "c1" {
+			t.Errorf("one port: %+v", p)
+		}
+		master("q2", "br0")
+		one, two := device(h, index("p1")), device(h, index("p2"))
+		if one.Cable() != two.Cable() {
+			t.Errorf("two veths: %+v, %+v", one, two)
+		}
+		return nil
 	})
 }

@@ -111,9 +111,9 @@ func (s *Snapshot) Since(before *Snapshot) {
 	for i := range s.Connections {
 		for j := range s.Connections[i].Subflows {
 			n := &s.Connections[i].Subflows[j]
-			n.Over, n.Acked, n.Received, n.Retransmitted = over, n.BytesAcked, n.BytesReceived, n.BytesRetrans
+			n.Over, n.Acked, n.Received, n.Retransmitted = over, n.Delivered(), n.BytesReceived, n.BytesRetrans
 			if o := was[n.Cookie]; o != nil {
-				n.Acked -= min(o.BytesAcked, n.Acked)
+				n.Acked -= min(o.Delivered(), n.Acked)
 				n.Received -= min(o.BytesReceived, n.Received)
 				n.Retransmitted -= min(o.BytesRetrans, n.Retransmitted)
 			}

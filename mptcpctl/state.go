@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strconv"
 	"strings"
 )
 
@@ -120,7 +121,13 @@ func Diff(have, want State) ([]Change, error) {
 		if !ok {
 			return nil, fmt.Errorf("sysctl net.mptcp.%s: this kernel has none of that name that can be set", name)
 		}
-		if v := strings.TrimSpace(want.Sysctls[name]); v != was {
+		v := strings.TrimSpace(want.Sysctls[name])
+		if _, err := strconv.ParseInt(was, 10, 64); err == nil {
+			if _, err := strconv.ParseInt(v, 0, 64); err != nil {
+				return nil, fmt.Errorf("sysctl net.mptcp.%s: %q: expected a number", name, v)
+			}
+		}
+		if v != was {
 			all = append(all, Change{Action: ActSysctl, Sysctl: name, Value: v, Was: was})
 		}
 	}
@@ -256,6 +263,21 @@ func (e Endpoint) valid() error {
 		return errors.New("the flags signal and fullmesh exclude one another")
 	case e.Port != 0 && e.Flags&(Signal|Subflow) != Signal:
 		return errors.New("a port needs the flag signal, without subflow")
+	}
+	return nil
+}
+
+// Possible reports what is known to keep steps from being done, before anything
+// is: an interface that is not there.
+func (c *Conn) Possible(changes []Change) error {
+	for _, ch := range changes {
+		if ch.Action != ActAdd {
+			continue
+		}
+		e := *ch.Endpoint
+		if err := c.resolve(&e); err != nil {
+			return fail(string(ActAdd), ch.Endpoint.String(), err)
+		}
 	}
 	return nil
 }

@@ -51,6 +51,9 @@ func (c *Conn) Sysctls() (all []Sysctl, err error) {
 		// The directory is that of the thread which opens it.
 		dir, err := os.ReadDir(sysctlDir)
 		if errors.Is(err, os.ErrNotExist) {
+			if _, err := os.Stat("/proc/sys/net"); err != nil {
+				return errors.New("/proc is not mounted")
+			}
 			return ErrNotSupported
 		} else if err != nil {
 			return err

@@ -281,6 +281,13 @@ func (c *Connection) settle(w *walker) {
 			first := c.Subflows[i]
 			copy(c.Subflows[1:], c.Subflows[:i])
 			c.Subflows[0] = first
+			// Whoever opened it sent MP_CAPABLE; a listener may be closed by now, and
+			// a client's port may be one of a listener, too.
+			if first.Flags&sockdiag.SubflowMCapLoc != 0 {
+				c.Accepted = false
+			} else if first.Flags&sockdiag.SubflowMCapRem != 0 {
+				c.Accepted = true
+			}
 			break
 		}
 	}

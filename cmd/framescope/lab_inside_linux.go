@@ -81,8 +81,8 @@ func (f *labFlags) furnish(ctx context.Context, l *lab.Lab) error {
 			continue
 		}
 		for _, a := range []string{i.Addr.Addr().String(), i.Addr6.Addr().String()} {
-			// There is room for eight.
-			if i.Link > 4 && strings.Contains(a, ":") {
+			// There is room for eight: what IPv4 leaves is for IPv6.
+			if strings.Contains(a, ":") && f.links-1+i.Link-1 > mptcpctl.MaxEndpoints {
 				continue
 			}
 			if err := client.Endpoint("endpoint add " + a + " dev " + i.Dev + " subflow"); err != nil {
@@ -206,9 +206,12 @@ func (f *labFlags) run(args []string) error {
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
 	early := make(chan os.Signal, 1)
-	signal.Notify(early, os.Interrupt, syscall.SIGTERM)
+	signal.Notify(early, os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
+	code := make(chan int, 1)
 	go func() {
-		if _, ok := <-early; ok {
+		if s, ok := <-early; ok {
+			n, _ := s.(syscall.Signal)
+			code <- 128 + int(n)
 			cancel()
 		}
 	}()
@@ -217,7 +220,7 @@ func (f *labFlags) run(args []string) error {
 	close(early)
 	switch {
 	case ctx.Err() != nil && err != nil:
-		return status(130)
+		return status(<-code)
 	case err != nil:
 		return err
 	}

@@ -50,6 +50,9 @@ func TestLabRun(t *testing.T) {
 	}{
 		{"hosts", []string{"run", "--host", "server", "--", "sh", "-c", "echo $FRAMESCOPE_LAB_HOST $FRAMESCOPE_LAB_CLIENT_ADDR_2; ip -o addr show dev s2"}, "server 10.77.2.1\n", "", 0},
 		{"endpoints", []string{"run", "--links", "3", "--", "sh", "-c", "exec $FS mptcp endpoint -o ip"}, "10.77.3.1 id 3 subflow dev c3", "", 0},
+		{"many links", []string{"run", "--links", "8", "--", "sh", "-c", "$FS mptcp endpoint -o ip | wc -l"}, "8\n", "", 0},
+		{"seven links", []string{"run", "--links", "7", "--", "sh", "-c", "$FS mptcp endpoint -o ip | wc -l"}, "8\n", "", 0},
+		{"one link", []string{"run", "--links", "1", "--", "sh", "-c", "$FS mptcp endpoint -o ip | wc -l"}, "0\n", "", 0},
 		{"bare", []string{"run", "--bare", "--", "sh", "-c", "$FS mptcp endpoint; $FS mptcp limits"}, "add_addr_accepted 0 subflows 2", "", 0},
 		{"rate", []string{"run", "--rate", "10mbit", "--routed", "--", "ip", "route"}, "default via 10.77.1.2 dev c1", "", 0},
 		{"another namespace", []string{"run", "--", "sh", "-c", "$FS mptcp limits --netns $FRAMESCOPE_LAB_SERVER_NETNS"}, "add_addr_accepted 8 subflows 8", "", 0},

@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/netip"
 	"os"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -105,9 +106,12 @@ func (f *mptcpFlags) changes(c *cobra.Command) *cobra.Command {
 	return c
 }
 
+// negative finds a number that was taken for flags.
+var negative = regexp.MustCompile(`-[0-9]+$`)
+
 // newIP is a command in the words of ip-mptcp(8).
 func (f *mptcpFlags) newIP(object, short, example, long string) *cobra.Command {
-	return f.changes(&cobra.Command{
+	c := f.changes(&cobra.Command{
 		Use: object + " [WORDS...]", Short: short, Long: long, Example: example,
 		Args: cobra.ArbitraryArgs, ValidArgsFunction: cobra.NoFileCompletions,
 		RunE: func(_ *cobra.Command, args []string) error {
@@ -120,6 +124,14 @@ func (f *mptcpFlags) newIP(object, short, example, long string) *cobra.Command {
 			return f.with(func(c *mptcpctl.Conn) error { return f.run(c, &cmd) })
 		},
 	})
+	c.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
+		see := "see: " + cmd.CommandPath() + " --help"
+		if m := negative.FindString(err.Error()); m != "" {
+			return hinted{fmt.Errorf("mptcp %s: %s: no number here is negative", object, m), see}
+		}
+		return hinted{err, see}
+	})
+	return c
 }
 
 // with opens the path manager, and says of its errors what to do.
@@ -241,14 +253,6 @@ func emit[T any](f *mptcpFlags, values []T) error {
 	return nil
 }
 
-func (f *mptcpFlags) table(heads []string, rows [][]string, flex int) error {
-	if len(rows) == 0 {
-		return nil
-	}
-	_, err := f.std.out.Write(output.Short(heads, rows, flex, columns(f.std.out)))
-	return err
-}
-
 // described prints rows whose last cell is a text, which goes on below itself
 // where it does not fit.
 func (f *mptcpFlags) described(heads []string, rows [][]string) error {
@@ -312,7 +316,10 @@ func (f *mptcpFlags) endpoints(all []mptcpctl.Endpoint) error {
 			}
 			rows[i] = []string{strconv.Itoa(int(e.ID)), e.Addr.String(), port, e.Dev, e.Flags.String()}
 		}
-		return f.table([]string{"id", "address", "port", "dev", "flags"}, rows, 1)
+		if len(rows) == 0 {
+			return nil
+		}
+		return f.described([]string{"id", "address", "port", "dev", "flags"}, rows)
 	}
 	return emit(f, all)
 }

@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"framescope/probes/lab"
+	"framescope/probes/mptcp"
 )
 
 // inLab brings a scenario up and returns what runs the command on one of its
@@ -52,6 +53,9 @@ func inLab(t *testing.T, name string) (r *lab.Run, run1 func(host string, code i
 func narrow(t *testing.T, text string, width int) {
 	t.Helper()
 	for l := range strings.Lines(text) {
+		if command := strings.TrimSpace(strings.TrimPrefix(strings.TrimSpace(l), "fix ")); commands.MatchString(command) {
+			continue // it is there to be copied
+		}
 		if n := len([]rune(strings.TrimSuffix(l, "\n"))); n > width {
 			t.Errorf("%d columns, wanted %d: %s", n, width, l)
 		}
@@ -124,7 +128,7 @@ func TestMPTCPCable(t *testing.T) {
 	for _, want := range []string{
 		"FAIL distinct-links: expected 2 links or more, found 1: subflows from 10.77.1.1\n     and 10.77.2.1 both leave by c1\n",
 		"  ok   subflows       2\n", "  FAIL distinct-links 1, expected 2 links or more\n",
-		"\nwarning: mptcp-shared-cable   several subflows leave by the same link\n", "\nerror: mptcp-no-source-route", "ip rule add from 10.77.2.1 lookup ",
+		"\nwarning: mptcp-shared-cable   several subflows leave by the same link\n", "\nerror: mptcp-no-source-route", "ip rule add from 10.77.2.1 lookup 102\n", "fix   the same as that of mptcp-shared-cable above\n",
 	} {
 		if !strings.Contains(text, want) {
 			t.Errorf("no %q in\n%s", want, text)
@@ -159,4 +163,34 @@ func TestMPTCPCable(t *testing.T) {
 		t.Errorf("%s", doctor)
 	}
 	run("client", 0, "doctor", "--for", "0", "--fail", "never")
+}
+
+// Commands stand on lines of their own, however narrow these are.
+func TestMPTCPCommands(t *testing.T) {
+	f := mptcp.Finding{
+		ID: mptcp.IDStale, Detail: "d", Evidence: []string{"e"},
+		Fix:       []string{"ip mptcp endpoint delete id 1   # or so: gives it up, for as long as nobody adds it again", "ip link set e0 up   # short", "mend the cable or the other end of it, which is a long way"},
+		Elsewhere: "where: capture at the peer: framescope capture -i any -f 'tcp port 8000' -w join.pcapng --netns blue; and more words than fit into a line",
+	}
+	got := string(appendFindings(nil, []mptcp.Finding{f, f}, 50))
+	for _, want := range []string{
+		"    fix   # or so: gives it up, for as long as\n          # nobody adds it again\n          ip mptcp endpoint delete id 1\n          ip link set e0 up   # short\n",
+		"    cannot be known here  where: capture at the\n                          peer:\n          framescope capture -i any -f 'tcp port 8000' -w join.pcapng --netns blue\n          and more words",
+		"    fix   the same as that of mptcp-stale above\n",
+	} {
+		if !strings.Contains(got, want) {
+			t.Errorf("no\n%s\nin\n%s", want, got)
+		}
+	}
+}
+
+// The type of a failure is that of the cause, or the check's name.
+func TestMPTCPJUnit(t *testing.T) {
+	_, run := inLab(t, "ok_subflow")
+	out := run("client", 1, "verify", "--checksum", "--subflows", "2", "--within", "300ms", "-o", "junit")
+	for _, want := range []string{`<testsuites tests="2" failures="1"`, `type="checksum"`} {
+		if !strings.Contains(out, want) {
+			t.Errorf("no %s in\n%s", want, out)
+		}
+	}
 }

@@ -18,16 +18,25 @@ import (
 )
 
 // selectFlags choose connections.
-type selectFlags struct{ token, dst, src string }
+type selectFlags struct {
+	token, dst, src string
+	given           func(name string) bool
+}
 
 func (f *selectFlags) register(c *cobra.Command) {
 	fl := c.Flags()
+	f.given = fl.Changed
 	fl.StringVar(&f.token, "token", "", "the connection with this `token`, of this host or of the peer")
 	fl.StringVar(&f.dst, "dst", "", "connections to `ADDRESS`, ADDRESS:PORT, PREFIX or :PORT")
 	fl.StringVar(&f.src, "src", "", "connections whose own end is `ADDRESS`, ADDRESS:PORT, PREFIX or :PORT")
 }
 
 func (f *selectFlags) selector() (s mptcpctl.Selector, err error) {
+	for name, value := range map[string]string{"token": f.token, "dst": f.dst, "src": f.src} {
+		if value == "" && f.given(name) {
+			return s, fmt.Errorf("--%s is empty: leave it out to choose all", name)
+		}
+	}
 	if f.token != "" {
 		if err := s.Token.UnmarshalText([]byte(strings.TrimPrefix(f.token, "0x"))); err != nil || s.Token == 0 {
 			return s, fmt.Errorf("--token %q: expected eight hexadecimal digits, as framescope mptcp show prints them", f.token)
@@ -65,7 +74,19 @@ first:
 A subflow is established when both ends have it: its TCP state alone does not
 say so. Its link is what the routing tables say of its addresses. Where there is
 no room, "=" stands for the address that the connection goes to. With --interval
-or --watch, rates are those of the time between two looks.`,
+or --watch, rates are those of the time between two looks.
+
+  ids     address ids of this end and of the peer
+  state   ok: established; silent: it sends, and no answer comes; half-open: the
+          peer has not confirmed it; syn-sent: no answer yet; tcp: it fell back;
+          backup: it carries data only when no other one works
+  rtt ms  smoothed round-trip time in milliseconds
+  again   segments that were sent again
+  queue   bytes that were written and not acknowledged yet
+  cwnd    congestion window in segments
+  flags   letters of ss -M, capitals for what the peer sent: "mM" MP_CAPABLE, "jJ"
+          MP_JOIN, "bB" backup; "e": established at both ends, "c": connected,
+          "v": a mapping is being read`,
 		Example: `  framescope mptcp show
   framescope mptcp show --dst :443 --watch
   framescope mptcp show -o jsonl | jq 'select(.mptcp.links < 2)'`,
@@ -215,7 +236,7 @@ func connectionTable(s *mptcpctl.Snapshot, sel *mptcpctl.Selector, width int) []
 		kinds[s.Connections[i].Verdict()]++
 	}
 	var words []string
-	for _, k := range []string{"multipath", "one-cable", "single-path", "fallback", "closed"} {
+	for _, k := range []string{"multipath", "one-cable", "single-path", "fallback", "no-path", "closed"} {
 		if kinds[k] > 0 {
 			words = append(words, fmt.Sprintf("%d %s", kinds[k], k))
 		}
@@ -328,7 +349,7 @@ var subflowColumns = []subflowColumn{
 			sent, _ := s.Rate()
 			return output.Bytes(int64(sent)) + "/s"
 		}
-		return output.Bytes(int64(s.BytesAcked))
+		return output.Bytes(int64(s.Delivered()))
 	}},
 	{"received", true, false, func(_ *mptcpctl.Connection, s *mptcpctl.SubflowInfo) string {
 		if s.Over > 0 {
@@ -337,7 +358,7 @@ var subflowColumns = []subflowColumn{
 		}
 		return output.Bytes(int64(s.BytesReceived))
 	}},
-	{"rtt", true, false, func(_ *mptcpctl.Connection, s *mptcpctl.SubflowInfo) string {
+	{"rtt ms", true, false, func(_ *mptcpctl.Connection, s *mptcpctl.SubflowInfo) string {
 		if s.RTT == 0 {
 			return "-"
 		}

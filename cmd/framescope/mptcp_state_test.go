@@ -50,3 +50,25 @@ func FuzzStateYAML(f *testing.F) {
 		}
 	})
 }
+
+func TestStateJSONKeys(t *testing.T) {
+	for text, want := range map[string]string{
+		`{"sysctls":{"enabled":1,"scheduler":"default"},"endpoints":[]}`: "",
+		`{"Endpoints":[]}`: "unknown field \"Endpoints\"",
+		`{"endpoints":[{"address":"10.0.0.1","ID":3}]}`:     "unknown field \"ID\"",
+		`{"limits":{"subflows":1},"limits":{"subflows":2}}`: "\"limits\" is there twice",
+		`{"sysctls":{"enabled":1,"enabled":"0"}}`:           "\"enabled\" is there twice",
+		`{"sysctls":{"enabled":true}}`:                      "expected a text or a number",
+		`{"sysctls":{"enabled":null}}`:                      "expected a text or a number",
+	} {
+		var s mptcpctl.State
+		err := decodeJSON([]byte(text), &s)
+		if want == "" {
+			if err != nil || s.Sysctls["enabled"] != "1" || s.Sysctls["scheduler"] != "default" || s.Endpoints == nil {
+				t.Errorf("%s: %v %+v", text, err, s)
+			}
+		} else if err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: %v, expected %s", text, err, want)
+		}
+	}
+}

@@ -1,12 +1,16 @@
 package main
 
 import (
+	"bytes"
 	"encoding/json"
 	"encoding/xml"
 	"errors"
 	"fmt"
+	"regexp"
+	"slices"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/spf13/cobra"
 
@@ -41,6 +45,7 @@ func (f *mptcpFlags) observed(sel *selectFlags, do func(*mptcpctl.Conn, mptcp.Co
 func (f *mptcpFlags) newVerify() *cobra.Command {
 	var sel selectFlags
 	var e mptcp.Expectation
+	var noProbe bool
 	var width int
 	c := &cobra.Command{
 		Use:   "verify",
@@ -56,16 +61,27 @@ can know it.
   --distinct-links   they leave by as many links as the two above say, by two
                      at least: the routing tables are asked
 
-Exit status: 0 as expected; 1 not; 2 wrong usage; 3 not permitted.`,
+--subflows does not say that data flows: add --carrying. A subflow that sends and
+gets no answer does not count.
+
+If it fails and a blackhole was ever found, verify opens a connection to itself
+over loopback to learn whether MPTCP is off still; --no-probe leaves that out.
+
+Exit status: 0 as expected; 1 not; 2 wrong usage; 3 not permitted;
+130 stopped by Ctrl-C.`,
 		Example: `  framescope mptcp verify --dst :443 --subflows 2 --carrying 2 --distinct-links --no-fallback
   framescope mptcp verify --token 1a2b3c4d --max-rtt 80ms -o junit > mptcp.xml`,
 		Args:        cobra.NoArgs,
 		Annotations: map[string]string{formatsOf: "table, json, jsonl, junit"},
 		RunE: func(*cobra.Command, []string) error {
 			switch {
-			case e.Subflows < 0, e.Carrying < 0, e.MaxRTT < 0:
-				return errors.New("verify: numbers cannot be negative")
-			case e.MinShare <= 0 || e.MinShare > 1:
+			case e.Subflows < 0:
+				return fmt.Errorf("--subflows %d: expected 0 or more", e.Subflows)
+			case e.Carrying < 0:
+				return fmt.Errorf("--carrying %d: expected 0 or more", e.Carrying)
+			case e.MaxRTT < 0:
+				return fmt.Errorf("--max-rtt %v: expected a time that is not negative", e.MaxRTT)
+			case !(e.MinShare > 0 && e.MinShare <= 1): // nor NaN
 				return fmt.Errorf("--min-share %v: expected more than 0, and 1 at most", e.MinShare)
 			case e.Within <= 0 || e.Within > 24*time.Hour:
 				return fmt.Errorf("--within %v: expected a time up to 24h", e.Within)
@@ -73,6 +89,7 @@ Exit status: 0 as expected; 1 not; 2 wrong usage; 3 not permitted.`,
 			return f.observed(&sel, func(c *mptcpctl.Conn, cfg mptcp.Config) error {
 				ctx, stop := interrupted()
 				defer stop()
+				cfg.NoProbe = noProbe
 				v, err := mptcp.Verify(ctx, c, cfg, e)
 				if err != nil {
 					return err
@@ -83,10 +100,13 @@ Exit status: 0 as expected; 1 not; 2 wrong usage; 3 not permitted.`,
 				if err := f.verdict(v, &cfg.Selector, width); err != nil {
 					return err
 				}
-				if !v.OK {
-					return status(exitFailed)
+				switch {
+				case v.OK:
+					return nil
+				case ctx.Err() != nil:
+					return status(exitStopped)
 				}
-				return nil
+				return status(exitFailed)
 			})
 		},
 	}
@@ -101,9 +121,14 @@ Exit status: 0 as expected; 1 not; 2 wrong usage; 3 not permitted.`,
 	fl.DurationVar(&e.MaxRTT, "max-rtt", 0, "round-trip `time` of every established subflow, at most")
 	fl.BoolVar(&e.AnyOf, "any", false, "one connection that is as expected is enough")
 	fl.DurationVar(&e.Within, "within", mptcp.DefaultWithin, "how much `time` it may take")
+	fl.BoolVar(&noProbe, "no-probe", false, "open no connection over loopback")
 	fl.IntVar(&width, "width", 0, "`columns` of the text; 0: those of the terminal, or 80")
 	return c
 }
+
+// exitStopped is the exit status after Ctrl-C, when what was seen till then was
+// printed.
+const exitStopped = 130
 
 // jsonVerdict is a verdict as JSON has it.
 type jsonVerdict struct {
@@ -143,17 +168,22 @@ func (f *mptcpFlags) verdict(v *mptcp.Verdict, sel *mptcpctl.Selector, width int
 			}
 			out.Connections = append(out.Connections, jsonChecked{k.OK, k.Ended, checks, &k.Connection})
 		}
-		enc := json.NewEncoder(f.std.out)
-		enc.SetEscapeHTML(false)
-		if f.format == "json" {
-			enc.SetIndent("", "  ")
-		}
-		return enc.Encode(out)
+		return f.object(out)
 	case "junit":
 		return f.junit(v)
 	}
 	_, err := f.std.out.Write(verdictText(v, sel, width))
 	return err
+}
+
+// object prints one object as JSON: on one line, or to be read.
+func (f *mptcpFlags) object(v any) error {
+	enc := json.NewEncoder(f.std.out)
+	enc.SetEscapeHTML(false)
+	if f.format == "json" {
+		enc.SetIndent("", "  ")
+	}
+	return enc.Encode(v)
 }
 
 func stamp(t time.Time) string { return t.UTC().Format("2006-01-02T15:04:05.000000000Z") }
@@ -199,15 +229,73 @@ func verdictText(v *mptcp.Verdict, sel *mptcpctl.Selector, width int) []byte {
 			b = append(b, "  it ended before that\n"...)
 		}
 	}
-	for i := range v.Findings {
-		b = append(b, '\n')
-		b = appendFinding(b, &v.Findings[i], width)
-	}
-	return b
+	return appendFindings(b, v.Findings, width)
 }
 
 // maxShown is how many connections are shown to a person.
 const maxShown = 20
+
+// appendFindings appends findings; commands that were given once are referred to.
+func appendFindings(b []byte, all []mptcp.Finding, width int) []byte {
+	for i := range all {
+		b = append(b, '\n')
+		f := all[i]
+		for j := range i {
+			if len(f.Fix) > 0 && slices.Equal(f.Fix, all[j].Fix) {
+				f.Fix = []string{"the same as that of " + all[j].ID + " above"}
+				break
+			}
+		}
+		b = appendFinding(b, &f, width)
+	}
+	return b
+}
+
+// commands are what lines to be copied begin with.
+var commands = regexp.MustCompile(`^(ip|sysctl|framescope|nsenter|ethtool|systemctl|mptcpize) `)
+
+// captures are such lines in the middle of a text.
+var captures = regexp.MustCompile(`framescope capture .*? -w \S+\.pcapng(?: --netns [^\s;,)]+)?`)
+
+// appendFix appends a command on a line of its own, which is never broken, with
+// what there is to say of it behind it or above; and other texts as they are.
+func appendFix(b []byte, head, text string, width int) []byte {
+	if !commands.MatchString(text) {
+		return appendWrapped(b, head, text, width)
+	}
+	cmd, note, _ := strings.Cut(text, "   # ")
+	if note != "" && len(head)+utf8.RuneCountInString(text) > width {
+		above := appendWrapped(nil, head+"# ", note, width)
+		// Each line can be copied with the command.
+		again := "\n" + strings.Repeat(" ", len(head))
+		b = append(b, bytes.ReplaceAll(above, []byte(again+"  "), []byte(again+"# "))...)
+		head, note = strings.Repeat(" ", len(head)), ""
+	}
+	b = append(append(b, head...), cmd...)
+	if note != "" {
+		b = append(append(b, "   # "...), note...)
+	}
+	return append(b, '\n')
+}
+
+// appendElsewhere appends a text whose commands stand on lines of their own.
+func appendElsewhere(b []byte, head, text string, width int) []byte {
+	const indent = "          "
+	for text != "" {
+		at := captures.FindStringIndex(text)
+		if at == nil {
+			return appendWrapped(b, head, text, width)
+		}
+		if before := strings.TrimSpace(text[:at[0]]); before != "" {
+			b = appendWrapped(b, head, before, width)
+		} else {
+			b = append(bytes.TrimRight(append(b, head...), " "), '\n')
+		}
+		b = append(append(append(b, indent...), text[at[0]:at[1]]...), '\n')
+		head, text = indent, strings.TrimLeft(text[at[1]:], ";,: ")
+	}
+	return b
+}
 
 // appendFinding appends what was found, by what, and what mends it.
 func appendFinding(b []byte, f *mptcp.Finding, width int) []byte {
@@ -221,10 +309,10 @@ func appendFinding(b []byte, f *mptcp.Finding, width int) []byte {
 		if i > 0 {
 			head = "          "
 		}
-		b = appendWrapped(b, head, output.Visible(e), width)
+		b = appendFix(b, head, output.Visible(e), width)
 	}
 	if f.Elsewhere != "" {
-		b = appendWrapped(b, "    cannot be known here  ", output.Visible(f.Elsewhere), width)
+		b = appendElsewhere(b, "    cannot be known here  ", output.Visible(f.Elsewhere), width)
 	}
 	return b
 }
@@ -264,8 +352,11 @@ func appendWrapped(b []byte, head, text string, width int) []byte {
 // JUnit's XML, as continuous integration reads it.
 type (
 	junitSuites struct {
-		XMLName xml.Name     `xml:"testsuites"`
-		Suites  []junitSuite `xml:"testsuite"`
+		XMLName  xml.Name     `xml:"testsuites"`
+		Tests    int          `xml:"tests,attr"`
+		Failures int          `xml:"failures,attr"`
+		Time     string       `xml:"time,attr"`
+		Suites   []junitSuite `xml:"testsuite"`
 	}
 	junitSuite struct {
 		Name     string      `xml:"name,attr"`
@@ -306,6 +397,12 @@ func (f *mptcpFlags) junit(v *mptcp.Verdict) error {
 			why = v.Findings[i].ID
 		}
 	}
+	kind := func(check string) string {
+		if why == "" {
+			return check
+		}
+		return why
+	}
 	for i := range v.Checked {
 		k := &v.Checked[i]
 		class := fmt.Sprintf("%v-%v", k.Connection.Local, k.Connection.Remote)
@@ -316,19 +413,19 @@ func (f *mptcpFlags) junit(v *mptcp.Verdict) error {
 				continue
 			}
 			add(class, c.Name, &junitFailure{
-				Message: output.Visible("expected " + c.Want + ", found " + c.Have), Type: why,
+				Message: output.Visible("expected " + c.Want + ", found " + c.Have), Type: kind(c.Name),
 				Text: output.Visible(strings.Join(c.Evidence, "; ")) + "\n" + string(causes),
 			})
 		}
 	}
-	if len(s.Cases) == 0 {
+	if len(s.Cases) == 0 || !v.OK && s.Failures == 0 {
 		var fail *junitFailure
 		if !v.OK {
-			fail = &junitFailure{Message: output.Visible(v.Reason), Type: why, Text: string(causes)}
+			fail = &junitFailure{Message: output.Visible(v.Reason), Type: kind("connection"), Text: string(causes)}
 		}
 		add("mptcp", "connection", fail)
 	}
-	out, err := xml.MarshalIndent(junitSuites{Suites: []junitSuite{s}}, "", "  ")
+	out, err := xml.MarshalIndent(junitSuites{Tests: s.Tests, Failures: s.Failures, Time: took, Suites: []junitSuite{s}}, "", "  ")
 	if err != nil {
 		return err
 	}
@@ -356,7 +453,7 @@ found, doctor opens a connection to itself over loopback to learn whether MPTCP
 is off still.
 
 Exit status: 0 nothing is wrong; 1 there are findings of --fail or worse; 2 wrong
-usage; 3 not permitted.`,
+usage; 3 not permitted; 130 stopped by Ctrl-C, after what was seen till then.`,
 		Example: `  framescope mptcp doctor
   framescope mptcp doctor --dst :443 --for 5s -o json`,
 		Args:        cobra.NoArgs,
@@ -382,15 +479,17 @@ usage; 3 not permitted.`,
 					return err
 				}
 				all := mptcp.Diagnose(o)
-				if err := f.findings(o, all, width); err != nil {
+				fine := !slices.ContainsFunc(all, func(f mptcp.Finding) bool { return f.Severity >= limit })
+				if err := f.findings(o, all, fine, width); err != nil {
 					return err
 				}
-				for i := range all {
-					if all[i].Severity >= limit {
-						return status(exitFailed)
-					}
+				switch {
+				case ctx.Err() != nil:
+					return status(exitStopped)
+				case fine:
+					return nil
 				}
-				return nil
+				return status(exitFailed)
 			})
 		},
 	}
@@ -405,22 +504,30 @@ usage; 3 not permitted.`,
 }
 
 // findings prints what doctor found.
-func (f *mptcpFlags) findings(o *mptcp.Observation, all []mptcp.Finding, width int) error {
+func (f *mptcpFlags) findings(o *mptcp.Observation, all []mptcp.Finding, fine bool, width int) error {
 	if width == 0 {
 		width = 80
 	}
 	if f.format == "json" || f.format == "jsonl" {
-		type record struct {
-			Schema  string        `json:"schema"`
-			Type    string        `json:"type"`
-			Time    string        `json:"ts"`
-			Finding mptcp.Finding `json:"finding"`
+		type found struct {
+			MPTCP *mptcpctl.Connection `json:"mptcp"`
 		}
-		records := make([]record, len(all))
-		for i := range all {
-			records[i] = record{"1.0", "finding", stamp(o.Now.Time), all[i]}
+		out := struct {
+			Schema      string          `json:"schema"`
+			Type        string          `json:"type"`
+			Time        string          `json:"ts"`
+			OK          bool            `json:"ok"`
+			Selector    string          `json:"selector,omitempty"`
+			Connections []found         `json:"connections"`
+			Findings    []mptcp.Finding `json:"findings"`
+		}{"1.0", "mptcp_doctor", stamp(o.Now.Time), fine, o.Selector.String(), []found{}, all}
+		if all == nil {
+			out.Findings = []mptcp.Finding{}
 		}
-		return emit(f, records)
+		for i := range o.Now.Connections {
+			out.Connections = append(out.Connections, found{&o.Now.Connections[i]})
+		}
+		return f.object(out)
 	}
 	count := map[finding.Severity]int{}
 	for i := range all {
@@ -450,10 +557,7 @@ func (f *mptcpFlags) findings(o *mptcp.Observation, all []mptcp.Finding, width i
 		state += fmt.Sprintf(", %d fell back to TCP", k)
 	}
 	b := appendWrapped(nil, "", verdict+": "+state+"; "+plural(len(o.Facts.Endpoints), "endpoint")+", limits "+o.Facts.Limits.String(), width)
-	for i := range all {
-		b = append(b, '\n')
-		b = appendFinding(b, &all[i], width)
-	}
+	b = appendFindings(b, all, width)
 	if n == 0 && len(all) == 0 {
 		b = appendWrapped(b, "", "no connection is open: what was looked at is the configuration and the counters", width)
 	}

@@ -139,9 +139,13 @@ func unmapped(a netip.AddrPort) string {
 
 // jsonCounter is a counter as JSON has it.
 type jsonCounter struct {
-	Time    string `json:"ts"`
-	Name    string `json:"name"`
-	Value   int64  `json:"value"`
+	Schema string `json:"schema"`
+	Type   string `json:"type"`
+	Time   string `json:"ts"`
+	Name   string `json:"name"`
+	Value  int64  `json:"value"`
+	// Gauge: the value says how many there are now; it has no Delta.
+	Gauge   bool   `json:"gauge,omitempty"`
 	Delta   *int64 `json:"delta,omitempty"`
 	Meaning string `json:"meaning,omitempty"`
 }
@@ -217,17 +221,19 @@ func (f *mptcpFlags) counters(now, diff mptcpctl.Counters, all bool) error {
 	var list []jsonCounter
 	ts := time.Now().UTC().Format("2006-01-02T15:04:05.000000000Z")
 	for i, c := range now {
-		shown, j := c.Value, jsonCounter{Time: ts, Name: c.FullName(), Value: c.Value, Meaning: mptcpctl.Meaning(c.FullName())}
+		shown, j := c.Value, jsonCounter{Schema: "1.0", Type: "mptcp_counter", Time: ts, Gauge: mptcpctl.IsGauge(c.FullName()), Name: c.FullName(), Value: c.Value, Meaning: mptcpctl.Meaning(c.FullName())}
 		if diff != nil {
 			shown = diff[i].Value
-			j.Delta = &shown
+			if !j.Gauge {
+				j.Delta = &shown
+			}
 		}
 		if shown == 0 && !all {
 			continue
 		}
 		list = append(list, j)
 		value := strconv.FormatInt(shown, 10)
-		if diff != nil && !mptcpctl.IsGauge(j.Name) {
+		if diff != nil && !j.Gauge {
 			value = fmt.Sprintf("%+d", shown)
 		}
 		rows = append(rows, []string{value, j.Name, j.Meaning})
@@ -274,6 +280,8 @@ func (f *mptcpFlags) sysctl(c *mptcpctl.Conn, args []string) error {
 			}
 		}
 		switch {
+		case i < 0 && (name == "set" || name == "show" || name == "get" || name == "-w") && !set:
+			return hinted{fmt.Errorf("mptcp sysctl: %q is no name: expected NAME or NAME=VALUE", a), "try: framescope mptcp sysctl" + withoutWord(args, a)}
 		case i < 0:
 			return hinted{fmt.Errorf("mptcp sysctl: this kernel has no net.mptcp.%s", name), "see: framescope mptcp sysctl"}
 		case set:
@@ -287,6 +295,11 @@ func (f *mptcpFlags) sysctl(c *mptcpctl.Conn, args []string) error {
 		if err != nil {
 			return err
 		}
+		// Writing it does something, whatever it was.
+		const blackhole = "blackhole_timeout"
+		if v, ok := want[blackhole]; ok && strings.TrimSpace(v) == have[blackhole] {
+			steps = append(steps, mptcpctl.Change{Action: mptcpctl.ActSysctl, Sysctl: blackhole, Value: have[blackhole], Was: have[blackhole]})
+		}
 		if err := f.apply(c, steps); err != nil || len(asked) == 0 {
 			return err
 		}
@@ -295,7 +308,16 @@ func (f *mptcpFlags) sysctl(c *mptcpctl.Conn, args []string) error {
 		asked = all
 	}
 	if f.format == "json" || f.format == "jsonl" {
-		return emit(f, asked)
+		type record struct {
+			Schema string `json:"schema"`
+			Type   string `json:"type"`
+			mptcpctl.Sysctl
+		}
+		records := make([]record, len(asked))
+		for i, s := range asked {
+			records[i] = record{"1.0", "mptcp_sysctl", s}
+		}
+		return emit(f, records)
 	}
 	rows := make([][]string, len(asked))
 	for i, s := range asked {
@@ -308,8 +330,21 @@ func (f *mptcpFlags) sysctl(c *mptcpctl.Conn, args []string) error {
 	return f.described([]string{"net.mptcp.", "value", "default", "what it does"}, rows)
 }
 
+// withoutWord is the rest of a command line without a word.
+func withoutWord(args []string, word string) (line string) {
+	for _, a := range args {
+		if a != word {
+			line += " " + shellQuote(a)
+		}
+	}
+	return line
+}
+
 // apply does steps, or only prints them.
 func (f *mptcpFlags) apply(c *mptcpctl.Conn, steps []mptcpctl.Change) error {
+	if err := c.Possible(steps); err != nil {
+		return err
+	}
 	if err := f.steps(steps); err != nil || f.dryRun {
 		return err
 	}

@@ -61,7 +61,7 @@ func (d *diagnosis) blackhole() {
 	disabled := o.total("MPCapableSYNTXDisabled")
 	seen := []string{
 		fmt.Sprintf("MPTcpExtBlackhole %d, MPTcpExtMPCapableSYNTXDrop %d: SYNs with the option were lost, one without was answered", found, o.total("MPCapableSYNTXDrop")),
-		fmt.Sprintf("MPTcpExtMPCapableSYNTXDisabled %d: made without MPTCP since", disabled),
+		fmt.Sprintf("MPTcpExtMPCapableSYNTXDisabled %d: at least so many connections were made without MPTCP since, probes of doctor included", disabled),
 		fmt.Sprintf("net.mptcp.blackhole_timeout = %d", int(timeout.Seconds())),
 	}
 	for _, c := range d.fallen(func(c *conn) bool { return c.Fallback == never }, 3) {
@@ -92,7 +92,7 @@ func (d *diagnosis) blackhole() {
 		Detail: "MPTCP is off for all new connections of this network namespace; " + left + ", unless a connection succeeds with MPTCP before",
 		Fix: []string{
 			"let the firewall or middlebox on the way pass TCP option 30",
-			d.command("sysctl -w net.mptcp.blackhole_timeout=%d", int(max(timeout, time.Second).Seconds())) + "     writing it switches MPTCP on again at once",
+			d.command("sysctl -w net.mptcp.blackhole_timeout=%d", int(max(timeout, time.Second).Seconds())) + "   # writing it switches MPTCP on again at once",
 		},
 		Elsewhere: "which hop drops the SYNs: capture at both ends: " + d.capture("tcp[tcpflags] & tcp-syn != 0"),
 	})

@@ -6,13 +6,16 @@ import (
 	"framescope/mptcpctl"
 )
 
+// restart is what else to do after MPTCP was switched on.
+const restart = "restart programs that listen: their sockets stay TCP"
+
 // configuration looks at endpoints and what they need.
 func (d *diagnosis) configuration() {
 	f := d.o.Facts
 	if f.Sysctls["enabled"] == "0" {
 		d.add(Finding{
 			ID: IDDisabled, Detail: "no socket of this namespace can use MPTCP: socket() fails with ENOPROTOOPT, and listeners made before take TCP only",
-			Evidence: []string{"net.mptcp.enabled = 0"}, Fix: []string{d.command("sysctl -w net.mptcp.enabled=1")},
+			Evidence: []string{"net.mptcp.enabled = 0"}, Fix: []string{d.command("sysctl -w net.mptcp.enabled=1"), restart},
 		})
 	}
 	d.userspace()
@@ -35,7 +38,7 @@ func (d *diagnosis) configuration() {
 				}
 			}
 			d.warned[e.Addr] = append(d.warned[e.Addr], w.ID)
-			d.add(Finding{ID: w.ID, Detail: w.Text, Evidence: append([]string{"endpoint " + e.String()}, w.Evidence...), Fix: w.Fix})
+			d.add(Finding{ID: w.ID, about: e.Addr, Detail: w.Text, Evidence: append([]string{"endpoint " + e.String()}, w.Evidence...), Fix: w.Fix})
 		}
 	}
 	if n := d.o.total("TcpExtIPReversePathFilter"); n > 0 && d.inUse() {
@@ -49,7 +52,7 @@ func (d *diagnosis) configuration() {
 			d.counts(Finding{
 				ID: IDRPFilter, Detail: "packets were dropped since the way back to their source is another interface",
 				Evidence:  append(d.counted("TcpExtIPReversePathFilter"), strict...),
-				Fix:       []string{"on the sender: ip rule add from ADDRESS lookup TABLE, so that each address leaves by its own link", d.command("sysctl -w net.ipv4.conf.all.rp_filter=2") + "     and of the interface: the greater one counts"},
+				Fix:       []string{"ip rule add from ADDRESS lookup TABLE   # on the sender, so that each address leaves by its own link", d.command("sysctl -w net.ipv4.conf.all.rp_filter=2") + "   # and of the interface: the greater one counts"},
 				Elsewhere: "which packets they were: " + d.capture("tcp[tcpflags] & tcp-syn != 0") + " shows them, since it looks before they are dropped",
 			}, "TcpExtIPReversePathFilter")
 		}
@@ -58,7 +61,7 @@ func (d *diagnosis) configuration() {
 		d.add(Finding{
 			ID: IDDenyJoin, Detail: "this host tells its peers not to join at the address that they connected to, and signals them no other one",
 			Evidence: []string{"net.mptcp.allow_join_initial_addr_port = 0", "no endpoint has the flag signal"},
-			Fix:      []string{d.command("ip mptcp endpoint add ADDRESS signal") + "     an address that leads to this very server", "or, without a balancer in front: " + d.command("sysctl -w net.mptcp.allow_join_initial_addr_port=1")},
+			Fix:      []string{d.command("ip mptcp endpoint add ADDRESS signal") + "   # an address that leads to this very server", d.command("sysctl -w net.mptcp.allow_join_initial_addr_port=1") + "   # or so, without a balancer in front"},
 		})
 	}
 }
@@ -105,9 +108,10 @@ func (d *diagnosis) userspace() {
 	if len(evidence) == 1 {
 		return
 	}
+	d.daemon = true
 	d.add(Finding{
 		ID: IDUserspacePM, Detail: "new connections wait for a daemon to open subflows", Evidence: evidence,
-		Fix:       []string{d.command("sysctl -w net.mptcp.path_manager=kernel"), "or start the daemon: systemctl start mptcp"},
+		Fix:       []string{d.command("sysctl -w net.mptcp.path_manager=kernel"), "systemctl start mptcp   # or so: starts the daemon", mptcpctl.Reconnect},
 		Elsewhere: "whether a daemon runs and what it is told: mptcpd is not asked",
 	})
 }

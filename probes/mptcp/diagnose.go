@@ -38,8 +38,10 @@ func Diagnose(o *Observation) []Finding {
 	}
 	d.incoming()
 	d.data()
+	d.forget()
 	d.forgive()
 	d.lonely()
+	d.nothing()
 	slices.SortStableFunc(d.all, func(a, b Finding) int { return cmp.Compare(b.Severity, a.Severity) })
 	return d.all
 }
@@ -58,6 +60,10 @@ type diagnosis struct {
 	// warned are the ids of what is wrong with the endpoints of an address: it
 	// explains what becomes of subflows from there.
 	warned map[netip.Addr][]string
+	// daemon: endpoints are not looked at, since a daemon is to manage paths.
+	daemon bool
+	// useless are the addresses of endpoints that are to be deleted anyway.
+	useless []netip.Addr
 }
 
 // maxEvidence bounds the evidence of one finding, maxConns how many connections
@@ -116,16 +122,69 @@ func (d *diagnosis) lonely() {
 			peer = "the server"
 		}
 		seen := []string{name(c) + ": one subflow, none was tried, refused or asked for here"}
+		fix := d.untried(c)
+		for _, e := range fix {
+			seen = append(seen, fmt.Sprintf("endpoint %v exists, and this connection did not try it", e))
+		}
 		if len(d.o.Facts.Endpoints) == 0 {
 			seen = append(seen, "no endpoint is configured")
+		}
+		mend := []string{d.command("ip mptcp endpoint add ADDRESS dev DEV subflow") + "   # at a client", d.command("ip mptcp endpoint add ADDRESS signal") + "   # at a server"}
+		if len(fix) > 0 {
+			mend = []string{"an endpoint is looked at when a connection is made, or when it is added: reconnect, or delete and add it:"}
+			for _, e := range fix {
+				mend = append(mend, d.command("ip mptcp endpoint delete id %d", e.ID), d.command("ip mptcp endpoint add %v", e))
+			}
 		}
 		d.addAs(finding.Note, Finding{
 			ID: IDSinglePath, Token: c.Token, Detail: "a connection has one subflow, and nothing on this host stands against a second one",
 			Evidence:  append(seen, d.counted("MPJoinSynTx", "MPJoinSynRx", "AddAddr", "AddAddrTx")...),
-			Fix:       []string{"a client: " + d.command("ip mptcp endpoint add ADDRESS dev DEV subflow"), "a server: " + d.command("ip mptcp endpoint add ADDRESS signal")},
+			Fix:       mend,
 			Elsewhere: "whether " + peer + " tried to open a subflow, or told of an address: framescope mptcp doctor there, or capture on it: " + d.captureOf(c),
 		})
 	}
+}
+
+// untried are endpoints that could give a connection a subflow, and did not.
+func (d *diagnosis) untried(c *conn) (all []mptcpctl.Endpoint) {
+	wanted := mptcpctl.Subflow | mptcpctl.Fullmesh
+	if c.Accepted {
+		wanted = mptcpctl.Signal
+	}
+	for _, e := range d.o.Facts.Endpoints {
+		if e.Flags&wanted != 0 && e.Flags&mptcpctl.Implicit == 0 && e.Addr != c.Local.Addr() && e.Addr.Is4() == c.Local.Addr().Is4() && !e.Addr.IsLoopback() {
+			all = append(all, e)
+		}
+	}
+	return all
+}
+
+// forget takes away what is said of the routes of endpoints that are to be
+// deleted.
+func (d *diagnosis) forget() {
+	d.all = slices.DeleteFunc(d.all, func(f Finding) bool {
+		return (f.ID == IDNoSourceRoute || f.ID == IDRPFilter) && f.about.IsValid() && slices.Contains(d.useless, f.about)
+	})
+}
+
+// nothing says that there is no connection of those that were asked for.
+func (d *diagnosis) nothing() {
+	asked := d.o.Selector.String()
+	if asked == "" || len(d.o.Now.Connections) > 0 || d.o.Now.Plain.Count > 0 {
+		return
+	}
+	others := "no other one is open"
+	switch n := d.o.Others; {
+	case n == 1:
+		others = "1 other is open"
+	case n > 1:
+		others = fmt.Sprintf("%d others are open", n)
+	}
+	d.add(Finding{
+		ID: IDNoConnection, Detail: "no MPTCP connection is open with " + asked + "; " + others,
+		Evidence: []string{"MPTCP connections of the namespace with " + asked + ": 0, " + others},
+		Fix:      []string{"framescope mptcp show   # lists what there is, and in a namespace of its own with --netns", "start the program, and give it more time: --for, or --within of verify"},
+	})
 }
 
 // forgive makes notes of what only counters tell and what did not happen again,
@@ -164,12 +223,33 @@ func (d *diagnosis) capture(filter string) string {
 	return cmd
 }
 
+// captureOf records a connection with all its subflows, which may go to several
+// ports.
 func (d *diagnosis) captureOf(c *conn) string {
 	port := c.Remote.Port()
 	if c.Accepted {
 		port = c.Local.Port()
 	}
-	return d.capture(fmt.Sprintf("tcp port %d", port))
+	ports := []uint16{port}
+	for i := range c.Subflows {
+		s := &c.Subflows[i]
+		if s.Local.Port() == port || s.Remote.Port() == port {
+			continue
+		}
+		if port := s.Remote.Port(); s.Opened() && !slices.Contains(ports, port) && len(ports) < maxConns {
+			ports = append(ports, port)
+		} else if port := s.Local.Port(); !s.Opened() && !slices.Contains(ports, port) && len(ports) < maxConns {
+			ports = append(ports, port)
+		}
+	}
+	filter := ""
+	for i, p := range ports {
+		if i > 0 {
+			filter += " or "
+		}
+		filter += fmt.Sprintf("tcp port %d", p)
+	}
+	return d.capture(filter)
 }
 
 // counted is a counter with its value, and by how much it grew.

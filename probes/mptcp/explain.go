@@ -15,7 +15,7 @@ var explains = map[string][]string{
 	"no-fallback": {IDBlackhole, IDFallbackSYNACK, IDFallbackData, IDFallbackInfinite, IDSYNDropped, IDFallbackLocal, IDAppPlainTCP, IDDisabled, IDChecksum, IDMappingConflict},
 	"subflows": {IDEndpointAbsent, IDEndpointLinkDown, IDEndpointWrongDev, IDNoSourceRoute, IDUserspacePM, IDJoinUnanswered, IDJoinIncomplete, IDJoinStripped,
 		IDJoinRefused, IDDenyJoin, IDLimitExhausted, IDLimitLocal, IDLimitPeer, IDLimitAddr, IDAddrUnused,
-		IDJoinUnknownToken, IDJoinHMAC, IDRPFilter, IDChecksum, IDEndpointUnused, IDEndpointLimit},
+		IDJoinUnknownToken, IDJoinHMAC, IDRPFilter, IDChecksum, IDEndpointUnused, IDEndpointLimit, IDStale},
 	"carrying":       {IDBackupOnly, IDStale, IDSinglePath},
 	"distinct-links": {IDSharedCable, IDNoSourceRoute},
 	"max-rtt":        {IDStale},
@@ -33,12 +33,8 @@ func (j *judge) explain(o *Observation) []Finding {
 			d.unused(&t.last, j.e)
 		}
 	}
-	if len(j.order) == 0 && o.Now.Plain.Count == 0 {
-		text := "no MPTCP connection was open"
-		if s := o.Selector.String(); s != "" {
-			text += " with " + s
-		}
-		d.add(Finding{ID: IDNoConnection, Detail: text, Fix: []string{"start the program, and give the test more time: --within", "is MPTCP asked for? framescope mptcp show lists what there is"}})
+	if len(j.order) == 0 && o.Now.Plain.Count == 0 && !d.has(IDNoConnection) {
+		d.add(Finding{ID: IDNoConnection, Detail: "no MPTCP connection was open", Evidence: []string{"the sockets of the namespace were listed"}, Fix: []string{"start the program, and give the test more time: --within", "is MPTCP asked for? framescope mptcp show lists what there is"}})
 	}
 	failing := make(map[string]bool)
 	if len(j.order) == 0 {
@@ -117,13 +113,13 @@ func (d *diagnosis) unused(k *Checked, e *Expectation) {
 			}
 		}
 		if fix == nil {
-			fix = []string{"at the peer: ip mptcp endpoint change id ID nobackup"}
+			fix = []string{"ip mptcp endpoint change id ID nobackup   # at the peer"}
 		}
 		d.add(Finding{ID: IDBackupOnly, Token: c.Token, Detail: fmt.Sprintf("%d of %d established subflows are backups (%s), which carry nothing while another one works", backups, open+backups, list(from)), Evidence: seen, Fix: fix})
 	case open >= 2 && total >= e.MinBytes:
 		d.add(Finding{
 			ID: IDSinglePath, Token: c.Token, Detail: fmt.Sprintf("%d subflows are established, and one of them carried %.1f%% of %d bytes", open, float64(most)/float64(max(total, 1))*100, total), Evidence: seen,
-			Fix: []string{"more data at once: one path is enough for what is sent, and the scheduler takes the fastest first", d.command("sysctl net.mptcp.scheduler") + "     shows which scheduler it is"},
+			Fix: []string{"more data at once: one path is enough for what is sent, and the scheduler takes the fastest first", d.command("sysctl net.mptcp.scheduler") + "   # shows which scheduler it is"},
 		})
 	case open >= 2:
 		d.add(Finding{

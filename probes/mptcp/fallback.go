@@ -31,8 +31,9 @@ func (d *diagnosis) fallbacks() {
 			Evidence: append(append(d.counted("MPCapableSYNTX", "MPCapableSYNACKRX", "MPCapableFallbackSYNACK"),
 				live...), d.owners(live)...),
 			Fix: []string{
-				"at the server: listen with IPPROTO_MPTCP, or run it with: mptcpize run SERVER",
-				"at the server, in its own namespace: sysctl -w net.mptcp.enabled=1",
+				"at the server: listen with IPPROTO_MPTCP, or so:",
+				"mptcpize run SERVER   # at the server",
+				"sysctl -w net.mptcp.enabled=1   # at the server, in its own namespace; then restart it: its sockets stay TCP",
 				"a middlebox: let TCP option 30 pass, or go round it (another port, a tunnel)",
 			},
 			Elsewhere: "which of the three it is: framescope mptcp doctor at the server (MPTcpExtMPCapableSYNRX stays 0 if the SYN came without), or capture at both ends: " + d.capture("tcp[tcpflags] & tcp-syn != 0"),
@@ -115,12 +116,12 @@ func (d *diagnosis) plain() {
 		f := Finding{
 			ID: IDAppPlainTCP, Detail: fmt.Sprintf("plain TCP came to ports that listen for MPTCP: %s", plural(int64(g.Count), "connection")),
 			Evidence:  append(d.sample(g), d.counted("MPCapableSYNRX")...),
-			Fix:       []string{"at the client: open the socket with IPPROTO_MPTCP (in Go: Dialer.SetMultipathTCP), or run it with: mptcpize run CLIENT"},
+			Fix:       []string{"at the client: open the socket with IPPROTO_MPTCP (in Go: Dialer.SetMultipathTCP), or so:", "mptcpize run CLIENT   # at the client"},
 			Elsewhere: "whether the client did not ask for MPTCP or a middlebox took the option out: framescope mptcp doctor at the client (MPTcpExtMPCapableSYNTX), or capture there: " + d.capture("tcp[tcpflags] & tcp-syn != 0"),
 		}
 		if o.Facts.Sysctls["enabled"] == "0" {
 			f.Elsewhere = ""
-			f.Fix = []string{"net.mptcp.enabled is 0 here: " + d.command("sysctl -w net.mptcp.enabled=1")}
+			f.Fix = []string{d.command("sysctl -w net.mptcp.enabled=1"), restart}
 		}
 		d.add(f)
 	}
@@ -134,7 +135,7 @@ func (d *diagnosis) plain() {
 		d.addAs(finding.Warning, Finding{
 			ID: IDAppPlainTCP, Detail: fmt.Sprintf("%s with %s, all plain TCP: the application did not ask for MPTCP, or accepted a client that did not", plural(int64(g.Count), "connection"), o.Selector.String()),
 			Evidence: list,
-			Fix:      []string{"open the socket with IPPROTO_MPTCP (in Go: Dialer.SetMultipathTCP), or run the program with: mptcpize run PROGRAM"},
+			Fix:      []string{"open the socket with IPPROTO_MPTCP (in Go: Dialer.SetMultipathTCP), or so:", "mptcpize run PROGRAM"},
 		})
 	}
 }

@@ -2,6 +2,7 @@ package mptcp
 
 import (
 	"encoding/json"
+	"net/netip"
 
 	"framescope/decode/finding"
 	"framescope/mptcpctl"
@@ -23,7 +24,8 @@ type Finding struct {
 	// Elsewhere says what cannot be known on this host, and how to find out.
 	Elsewhere string
 
-	past bool // only counters tell of it, and they did not grow
+	about netip.Addr // the endpoint that it is about, if it is about one
+	past  bool       // only counters tell of it, and they did not grow
 }
 
 // Info is what the catalogue says of the finding's id.

@@ -5,6 +5,7 @@ import (
 	"net/netip"
 	"slices"
 
+	"framescope/decode/finding"
 	"framescope/mptcpctl"
 )
 
@@ -12,11 +13,18 @@ import (
 func (d *diagnosis) incoming() {
 	o := d.o
 	if n := o.total("MPJoinRejected"); n > 0 {
-		d.counts(Finding{
+		f := Finding{
 			ID: IDLimitLocal, Detail: fmt.Sprintf("this host refused %s of peers: its limit of subflows, or the connection's state", plural(n, "join")),
 			Evidence: append(d.counted("MPJoinSynRx", "MPJoinAckRx", "MPJoinRejected"), "limits "+o.Facts.Limits.String()),
-			Fix:      []string{d.command("ip mptcp limits set subflows %d", mptcpctl.MaxLimit)},
-		}, "MPJoinRejected")
+			Fix:      []string{d.command("ip mptcp limits set subflows %d", mptcpctl.MaxLimit), "open connections stay as they are: the peers have to reconnect, or to delete and add their endpoints"},
+		}
+		if o.recent("MPJoinRejected") == 0 && d.raised() {
+			f.Detail = fmt.Sprintf("this host refused %s of peers before; its limit is %d now", plural(n, "join"), o.Facts.Limits.Subflows)
+			f.Fix = []string{fmt.Sprintf("the limit is %d now, and no connection has reached it; counted before", o.Facts.Limits.Subflows), f.Fix[1]}
+			d.addAs(finding.Note, f)
+		} else {
+			d.counts(f, "MPJoinRejected")
+		}
 	}
 	if n := o.total("MPJoinNoTokenFound"); n > 0 {
 		d.counts(Finding{
@@ -57,6 +65,23 @@ func (d *diagnosis) incoming() {
 			Elsewhere: "whether the SYN/ACK or its answer is lost: capture at the peer: " + d.capture("tcp port PORT"),
 		})
 	}
+}
+
+// raised reports whether the limit of subflows cannot be why joins were refused
+// any more: no connection that a peer opened is at it.
+func (d *diagnosis) raised() bool {
+	limit := d.o.Facts.Limits.Subflows
+	accepted := 0
+	for i := range d.o.Now.Connections {
+		c := &d.o.Now.Connections[i]
+		if !c.Accepted || c.Fallback != mptcpctl.NoFallback || c.Info.Len == 0 {
+			continue
+		}
+		if accepted++; uint32(c.Info.Subflows) >= limit {
+			return false
+		}
+	}
+	return accepted > 0 || limit >= mptcpctl.MaxLimit
 }
 
 // away are lookups from own addresses of accepted connections to networks that

@@ -17,6 +17,9 @@ type judge struct {
 	seen  map[uint64]*tracked
 	order []uint64
 	round int
+	// unseen is how many connections the last look had no room for, forgotten how
+	// many that were not as expected were dropped since they ended.
+	unseen, forgotten int
 }
 
 // tracked is a connection since it was seen first.
@@ -25,6 +28,8 @@ type tracked struct {
 	first map[uint64]counts
 	begin time.Time
 	last  Checked
+	// good is how it was when it was as expected; nil: it never was.
+	good  *Checked
 	round int
 }
 
@@ -33,12 +38,17 @@ type counts struct{ acked, received, retrans uint64 }
 // look notes what there is now.
 func (j *judge) look(s *mptcpctl.Snapshot) {
 	j.round++
+	j.unseen = 0
+	if len(j.seen)+len(s.Connections) > maxTracked {
+		j.forget(s)
+	}
 	for i := range s.Connections {
 		c := s.Connections[i]
 		c.Subflows = slices.Clone(c.Subflows)
 		t := j.seen[c.Cookie]
 		if t == nil {
 			if len(j.seen) == maxTracked {
+				j.unseen++
 				continue
 			}
 			t = &tracked{first: make(map[uint64]counts), begin: s.Time}
@@ -46,7 +56,7 @@ func (j *judge) look(s *mptcpctl.Snapshot) {
 			j.order = append(j.order, c.Cookie)
 			for k := range c.Subflows {
 				f := &c.Subflows[k]
-				t.first[f.Cookie] = counts{f.BytesAcked, f.BytesReceived, f.BytesRetrans}
+				t.first[f.Cookie] = counts{f.Delivered(), f.BytesReceived, f.BytesRetrans}
 			}
 		}
 		t.round = j.round
@@ -55,22 +65,53 @@ func (j *judge) look(s *mptcpctl.Snapshot) {
 			// A subflow that came later began at nothing.
 			was := t.first[f.Cookie]
 			f.Over = s.Time.Sub(t.begin)
-			f.Acked, f.Received = f.BytesAcked-min(was.acked, f.BytesAcked), f.BytesReceived-min(was.received, f.BytesReceived)
+			f.Acked, f.Received = f.Delivered()-min(was.acked, f.Delivered()), f.BytesReceived-min(was.received, f.BytesReceived)
 			f.Retransmitted = f.BytesRetrans - min(was.retrans, f.BytesRetrans)
 		}
-		t.last = j.e.check(&c)
+		if t.last = j.e.check(&c); t.last.OK {
+			good := t.last
+			t.good = &good
+		}
 	}
+}
+
+// ended reports whether a connection that is gone was as expected, but for how
+// its subflows were closed. Falling back is no way to close.
+func (t *tracked) ended() bool { return t.good != nil && !t.last.failing("no-fallback") }
+
+// forget drops connections that ended.
+func (j *judge) forget(s *mptcpctl.Snapshot) {
+	open := make(map[uint64]bool, len(s.Connections))
+	for i := range s.Connections {
+		open[s.Connections[i].Cookie] = true
+	}
+	j.order = slices.DeleteFunc(j.order, func(k uint64) bool {
+		if open[k] {
+			return false
+		}
+		if !j.seen[k].ended() {
+			j.forgotten++
+		}
+		delete(j.seen, k)
+		return true
+	})
 }
 
 // verdict says whether it is as expected now, and if not why.
 func (j *judge) verdict() (bool, string) {
-	passed, failed, ended := 0, 0, 0
+	// Of those that ended, passed were as expected once, and ended never.
+	alive, passed, failed, ended := 0, 0, 0, j.forgotten
 	var reason string
 	for _, k := range j.order {
 		t := j.seen[k]
 		gone := t.round != j.round
+		if gone && t.ended() {
+			t.last = *t.good // what came after was its end
+		}
 		t.last.Ended = gone
 		switch {
+		case t.last.OK && !gone:
+			alive++
 		case t.last.OK:
 			passed++
 		case gone:
@@ -88,12 +129,20 @@ func (j *judge) verdict() (bool, string) {
 		}
 	}
 	switch {
-	case passed > 0 && (failed == 0 || j.e.AnyOf):
+	case j.e.AnyOf && alive+passed > 0:
 		return true, ""
-	case passed+failed+ended == 0:
+	case alive+passed+failed+ended == 0:
 		return false, "no MPTCP connection was seen"
-	case failed == 0:
-		return false, "all connections ended before they were as expected; " + reason
+	case failed > 0:
+		return false, reason
+	case j.unseen > 0:
+		return false, plural(int64(j.unseen), "connection") + " could not be looked at, beside " + plural(maxTracked, "other") + ": choose with --dst or --src"
+	case ended > 0:
+		return false, plural(int64(ended), "connection") + " ended before being as expected; " + reason
+	case alive > 0:
+		return true, ""
+	case passed > 0:
+		return false, "all connections ended: none is open that could be as expected"
 	}
 	return false, reason
 }
@@ -125,8 +174,18 @@ func (e *Expectation) check(c *conn) Checked {
 		add(Check{"no-fallback", c.Fallback == mptcpctl.NoFallback, "MPTCP", have, seen})
 	}
 	if e.Subflows > 0 {
-		n := c.Established()
-		add(Check{"subflows", n >= e.Subflows, fmt.Sprintf("%d or more established", e.Subflows), fmt.Sprintf("%d", n), states(c)})
+		n, silent := c.Established(), 0
+		for i := range c.Subflows {
+			if s := &c.Subflows[i]; s.Established() && s.Silent() {
+				silent++
+			}
+		}
+		n -= silent
+		have := fmt.Sprintf("%d", n)
+		if silent > 0 {
+			have += fmt.Sprintf(", and %d that no answer comes to", silent)
+		}
+		add(Check{"subflows", n >= e.Subflows, fmt.Sprintf("%d or more established", e.Subflows), have, states(c)})
 	}
 	if e.DistinctLinks {
 		n := c.Links()
@@ -193,6 +252,8 @@ func states(c *conn) (all []string) {
 		s := &c.Subflows[i]
 		text := s.State.String()
 		switch {
+		case s.Established() && s.Silent():
+			text = "established, and silent: no answer comes"
 		case s.Established():
 			text = "established"
 		case text == "ESTABLISHED":

@@ -31,7 +31,7 @@ func (d *diagnosis) settled(c *conn) bool {
 // missing looks for endpoints that the connection has no subflow from.
 func (d *diagnosis) missing(c *conn, pending int) {
 	o, info := d.o, &c.Info
-	if info.Len == 0 || !d.settled(c) || d.has(IDUserspacePM) {
+	if info.Len == 0 || !d.settled(c) || d.daemon {
 		return
 	}
 	var unused []mptcpctl.Endpoint
@@ -51,16 +51,27 @@ func (d *diagnosis) missing(c *conn, pending int) {
 	for _, e := range unused {
 		seen = append(seen, "no subflow from endpoint "+e.String())
 	}
+	if info.SubflowsMax == 0 && info.LocalAddrMax == 0 && o.Facts.Limits.Subflows > 0 {
+		if len(c.Subflows) > 1 {
+			return // somebody does manage its paths
+		}
+		d.addAs(finding.Warning, Finding{
+			ID: IDUserspacePM, Token: c.Token, Detail: "the connection was made while another path manager was set, and endpoints are not looked at for it",
+			Evidence: append(seen, "limits "+o.Facts.Limits.String()+", and the connection has 0 of both", "net.mptcp.path_manager = "+o.Facts.Sysctls["path_manager"]),
+			Fix:      []string{"reconnect: a path manager is for new connections"},
+		})
+		return
+	}
 	if info.Subflows >= info.SubflowsMax {
 		f := Finding{
 			ID: IDLimitLocal, Token: c.Token, Detail: fmt.Sprintf("the limit of %s leaves no room for %v", plural(int64(info.SubflowsMax), "further subflow"), addrs(unused)),
 			Evidence: append(seen, "limits "+o.Facts.Limits.String()),
-			Fix:      []string{d.command("ip mptcp limits set subflows %d", min(int(info.Subflows)+len(unused), mptcpctl.MaxLimit))},
+			Fix:      d.moreSubflows(int(info.Subflows) + len(unused)),
 		}
 		if pending > 0 {
 			f.ID = IDLimitExhausted
 			f.Detail = fmt.Sprintf("%s that nobody answers: there is no place left for %v", plural(int64(pending), "attempt"), addrs(unused))
-			f.Fix = append(f.Fix, "or delete the endpoint that nobody answers: ip mptcp endpoint delete id ID")
+			f.Fix = append(f.Fix, "ip mptcp endpoint delete id ID   # or so: the endpoint that nobody answers")
 		}
 		d.add(f)
 		return
@@ -68,6 +79,15 @@ func (d *diagnosis) missing(c *conn, pending int) {
 	for _, e := range unused {
 		d.failed(c, e, seen)
 	}
+}
+
+// moreSubflows says how to make room for so many further subflows.
+func (d *diagnosis) moreSubflows(n int) []string {
+	have := int(d.o.Facts.Limits.Subflows)
+	if have >= mptcpctl.MaxLimit {
+		return []string{fmt.Sprintf("the limit is %d, and the kernel takes no greater one: delete endpoints that are not needed", have)}
+	}
+	return []string{d.command("ip mptcp limits set subflows %d", min(max(n, have+1), mptcpctl.MaxLimit)), mptcpctl.Reconnect}
 }
 
 func addrs(all []mptcpctl.Endpoint) string {
@@ -99,10 +119,11 @@ func (d *diagnosis) failed(c *conn, e mptcpctl.Endpoint, seen []string) {
 	tx, synack := o.total("MPJoinSynTx"), o.total("MPJoinSynAckRx")
 	switch {
 	case c.Accepted && (o.total("MPJoinSynTxCreatSkErr") > 0 || tx > synack):
+		d.useless = append(d.useless, e.Addr)
 		d.add(Finding{
 			ID: IDEndpointUnused, Token: c.Token, Detail: fmt.Sprintf("this host accepted the connection and tried to open a subflow from %v to the client", e.Addr),
 			Evidence: append(seen, d.counted("MPJoinSynTx", "MPJoinSynTxCreatSkErr")...),
-			Fix:      []string{d.command("ip mptcp endpoint delete id %d", e.ID), d.command("ip mptcp endpoint add %v signal", e.Addr) + "     so that clients come to it"},
+			Fix:      []string{d.command("ip mptcp endpoint delete id %d", e.ID), d.command("ip mptcp endpoint add %v signal", e.Addr) + "   # so that clients come to it"},
 		})
 	case o.total("MPJoinSynTxBindErr") > 0 && d.owning(e.Addr) == nil:
 		d.add(Finding{ID: IDEndpointAbsent, Detail: fmt.Sprintf("no interface had %v when a subflow was to be opened", e.Addr), Evidence: append(seen, d.counted("MPJoinSynTxBindErr")...)})
@@ -112,14 +133,14 @@ func (d *diagnosis) failed(c *conn, e mptcpctl.Endpoint, seen []string) {
 		d.add(Finding{
 			ID: IDDenyJoin, Token: c.Token, Detail: fmt.Sprintf("no subflow from %v was even tried, although limits and endpoints allow it: the peer forbids joins to %v", e.Addr, c.Remote),
 			Evidence:  append(seen, d.counted("MPJoinSynTx")...),
-			Fix:       []string{"at the server: ip mptcp endpoint add ADDRESS signal, an address that leads to this very server", "or, without a balancer in front: sysctl -w net.mptcp.allow_join_initial_addr_port=1"},
+			Fix:       []string{"ip mptcp endpoint add ADDRESS signal   # at the server: an address that leads to this very server", "sysctl -w net.mptcp.allow_join_initial_addr_port=1   # or so, at the server, without a balancer in front"},
 			Elsewhere: "the C flag itself: framescope mptcp monitor shows it when a connection is created; framescope mptcp doctor at the server",
 		})
 	case tx == 0:
 		d.add(Finding{
 			ID: IDAddrUnused, Token: c.Token, Detail: fmt.Sprintf("the subflow from %v could not even be begun", e.Addr),
 			Evidence: append(seen, d.counted("MPJoinSynTxConnectErr", "IpOutNoRoutes")...),
-			Fix:      []string{d.command("ip route get %v from %v", c.Remote.Addr(), e.Addr) + "     shows the way that is missing"},
+			Fix:      []string{d.command("ip route get %v from %v", c.Remote.Addr(), e.Addr) + "   # shows the way that is missing"},
 		})
 	case tx > synack && o.total("MPRstTx") > 0:
 		d.add(Finding{
@@ -133,13 +154,13 @@ func (d *diagnosis) failed(c *conn, e mptcpctl.Endpoint, seen []string) {
 			ID: IDJoinRefused, Token: c.Token, Detail: fmt.Sprintf("the subflow from %v to %v was refused", e.Addr, c.Remote),
 			Evidence:  append(seen, d.counted("MPJoinSynTx", "MPJoinSynAckRx", "TcpAttemptFails", "IcmpInDestUnreachs")...),
 			Fix:       []string{"a firewall: let SYNs with TCP option 30 pass", "a balancer: send a client's connections to one server, or signal each server's own address"},
-			Elsewhere: "who refused it: in a capture (" + d.captureOf(c) + ") a bare RST is a firewall's, one with MP_TCPRST reason 1 another server's",
+			Elsewhere: "who refused it: " + d.captureOf(c) + "; a bare RST is a firewall's, one with MP_TCPRST reason 1 another server's",
 		})
 	case synack > 0 && o.total("MPRstTx")+o.total("MPRstRx")+o.total("TcpEstabResets") > 0:
 		d.add(Finding{
 			ID: IDLimitPeer, Token: c.Token, Detail: fmt.Sprintf("the subflow from %v was established for a moment, and reset by the peer", e.Addr),
 			Evidence:  append(seen, d.counted("MPJoinSynAckRx", "MPRstRx", "MPRstTx", "TcpEstabResets")...),
-			Fix:       []string{"at the peer: ip mptcp limits set subflows 8"},
+			Fix:       []string{"ip mptcp limits show   # at the peer: subflows, 2 by default, has to be more than a connection has already", mptcpctl.Reconnect},
 			Elsewhere: "the reason: framescope mptcp doctor at the peer (MPTcpExtMPJoinRejected), or capture: " + d.captureOf(c) + ", MP_TCPRST with reason 3 is the limit",
 		})
 	}
@@ -148,7 +169,7 @@ func (d *diagnosis) failed(c *conn, e mptcpctl.Endpoint, seen []string) {
 // signalled looks at addresses that the peer signalled.
 func (d *diagnosis) signalled(c *conn, pending int) {
 	o, info := d.o, &c.Info
-	if info.Len == 0 || c.Accepted || o.total("AddAddr") == 0 || d.has(IDUserspacePM) || !d.settled(c) {
+	if info.Len == 0 || c.Accepted || o.total("AddAddr") == 0 || d.daemon || !d.settled(c) {
 		return
 	}
 	joined := slices.ContainsFunc(c.Subflows, func(s subflow) bool { return s.Join() && s.RemoteID != 0 })
@@ -158,7 +179,7 @@ func (d *diagnosis) signalled(c *conn, pending int) {
 		d.add(Finding{
 			ID: IDLimitAddr, Token: c.Token, Detail: "peers signalled addresses, and this host uses none of them",
 			Evidence: append([]string{"connection " + name(c), "limits " + o.Facts.Limits.String()}, d.counted("AddAddr", "EchoAddTx")...),
-			Fix:      []string{d.command("ip mptcp limits set add_addr_accepted %d", min(max(o.Facts.Limits.Subflows, 1), mptcpctl.MaxLimit))},
+			Fix:      []string{d.command("ip mptcp limits set add_addr_accepted %d", min(max(o.Facts.Limits.Subflows, 1), mptcpctl.MaxLimit)), "open connections stay as they are, since what they were told is forgotten: reconnect"},
 		})
 	case o.total("MPJoinSynTxConnectErr") > 0 || o.total("MPJoinSynTx") > o.total("MPJoinSynAckRx"):
 		text := "an address that the peer signalled cannot be reached from here"
@@ -169,7 +190,7 @@ func (d *diagnosis) signalled(c *conn, pending int) {
 		}
 		d.add(Finding{
 			ID: IDAddrUnused, Token: c.Token, Detail: text, Evidence: seen,
-			Fix:       []string{"at the peer: do not signal an address that is not reachable for clients: ip mptcp endpoint delete id ID", "or a route to it here: ip route add ADDRESS via GATEWAY"},
+			Fix:       []string{"ip mptcp endpoint delete id ID   # at the peer: an address that clients do not reach is not to be signalled", d.command("ip route add ADDRESS via GATEWAY") + "   # or so: a route to it here"},
 			Elsewhere: "which address it is: framescope mptcp monitor shows it when it is announced",
 		})
 	}
@@ -208,7 +229,7 @@ func (d *diagnosis) announced(c *conn) {
 	case echo > 0:
 		d.addAs(finding.Note, Finding{
 			ID: IDAddrUnused, Token: c.Token, Detail: fmt.Sprintf("the peer knows %s and has no subflow to it", addrs(unused)), Evidence: seen,
-			Fix:       []string{"at the peer: ip mptcp limits set add_addr_accepted 4 subflows 4"},
+			Fix:       []string{"ip mptcp limits show   # at the peer: add_addr_accepted 0, the default, means that no address is used"},
 			Elsewhere: "why: framescope mptcp doctor at the peer (its limits, its routes, its firewall), or capture here: " + d.captureOf(c),
 		})
 	}

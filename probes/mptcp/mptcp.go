@@ -60,6 +60,9 @@ type Observation struct {
 	Uptime time.Duration
 	// Selector is the Config's.
 	Selector mptcpctl.Selector
+	// Others is how many MPTCP connections there are that the Selector does not
+	// choose; they are counted only where it chooses none.
+	Others int
 }
 
 // maxPeers bounds the peers that routes are looked up to.
@@ -145,6 +148,13 @@ func (w *watch) finish() (*Observation, error) {
 	}
 	if o.Facts, err = w.c.Facts(withLocals(endpoints, o.Now), peers(o.Now)); err != nil {
 		return nil, err
+	}
+	if len(o.Now.Connections) == 0 && o.Selector != (mptcpctl.Selector{}) {
+		var all mptcpctl.Snapshot
+		if err := w.c.Snapshot(&all, mptcpctl.Query{}); err != nil {
+			return nil, err
+		}
+		o.Others = len(all.Connections)
 	}
 	o.Uptime = uptime()
 	if n, _ := o.Total.Get("MPTcpExtBlackhole"); n > 0 && !w.cfg.NoProbe && o.Facts.Sysctls["enabled"] != "0" {

@@ -23,7 +23,7 @@ func (d *diagnosis) pending(c *conn) (n int) {
 		case s.State == sockdiag.Established && !s.Established() && s.Join() && d.halfOpenBefore(c, s):
 			d.add(Finding{
 				ID: IDJoinIncomplete, Token: c.Token, Detail: fmt.Sprintf("the subflow %s is established here, and not confirmed by the peer", pair(s)),
-				Evidence:  []string{fmt.Sprintf("%s: ESTABLISHED, flags %q without e, sent %d, received %d bytes", pair(s), s.Flags, s.BytesAcked, s.BytesReceived)},
+				Evidence:  []string{fmt.Sprintf("%s: ESTABLISHED, flags %q without e, sent %d, received %d bytes", pair(s), s.Flags, s.Delivered(), s.BytesReceived)},
 				Fix:       []string{"let the firewall pass TCP option 30 in packets without SYN, too"},
 				Elsewhere: "whose packet is lost: capture at both ends: " + d.captureOf(c),
 			})
@@ -75,7 +75,7 @@ func (d *diagnosis) unanswered(c *conn, s *subflow) {
 			d.add(Finding{
 				ID: id, Token: c.Token, Detail: fmt.Sprintf("packets from %v leave by %s, and %s has the address", s.Local.Addr(), s.Path.Dev, own.Name),
 				Evidence: []string{seen},
-				Fix:      d.sourceRoute(s.Local.Addr(), own),
+				Fix:      d.o.Facts.SourceRoute(s.Local.Addr(), own),
 			})
 			return
 		}
@@ -94,40 +94,43 @@ func (d *diagnosis) unanswered(c *conn, s *subflow) {
 		Evidence: append([]string{seen, "connection " + name(c)}, d.counted("MPJoinSynTx", "MPJoinSynAckRx", "TcpExtTCPSynRetrans")...),
 		Fix: []string{
 			"let the firewall pass SYNs with TCP option 30 on that path",
-			d.command("ip mptcp endpoint delete id %d", s.LocalID) + "     to stop trying: an attempt takes a place of the limit",
+			d.command("ip mptcp endpoint delete id %d", s.LocalID) + "   # to stop trying: an attempt takes a place of the limit",
 		},
 		Elsewhere: "where the SYN is lost: capture at the peer: " + d.captureOf(c) + "; framescope mptcp doctor there shows whether it came (MPTcpExtMPJoinSynRx) or was dropped (TcpExtIPReversePathFilter)",
 	}
 	if s.RemoteID != 0 {
 		f.Detail = fmt.Sprintf("the peer signalled %v (id %d), and does not answer there", s.Remote, s.RemoteID)
 		f.Fix = []string{
-			fmt.Sprintf("at the peer: open %v in the firewall, or take the address back: ip mptcp endpoint delete id %d", s.Remote, s.RemoteID),
+			fmt.Sprintf("at the peer: open %v in the firewall, or take the address back:", s.Remote),
+			fmt.Sprintf("ip mptcp endpoint delete id %d   # at the peer", s.RemoteID),
 		}
 	}
 	if c.Accepted {
+		d.useless = append(d.useless, s.Local.Addr())
 		f.ID = IDEndpointUnused
 		f.Detail = fmt.Sprintf("this host accepted the connection, opens a subflow from %v to the client, and is not answered", s.Local.Addr())
-		f.Fix = []string{d.command("ip mptcp endpoint delete id %d", s.LocalID), d.command("ip mptcp endpoint add %v signal", s.Local.Addr()) + "     so that clients come to it"}
+		f.Fix = []string{d.command("ip mptcp endpoint delete id %d", s.LocalID), d.command("ip mptcp endpoint add %v signal", s.Local.Addr()) + "   # so that clients come to it"}
 	}
 	if n := d.o.total("TcpOutRsts"); n > 0 && d.o.total("MPJoinSynAckRx") == 0 {
 		f.Evidence = append(f.Evidence, d.counted("TcpOutRsts")...)
+		if d.inStep() {
+			f.Fix = slices.Insert(f.Fix, 0,
+				fmt.Sprintf("ip route get %v from %v   # at the peer: its answers have to come by %s here, and this host sent a RST for each SYN", s.Local.Addr(), s.Remote.Addr(), s.Path.Dev),
+				fmt.Sprintf("at the peer: give the table for %v a route to %v by that link", s.Remote.Addr(), s.Local.Addr()))
+		}
 		f.Elsewhere += fmt.Sprintf("; this host sent %s: if answers come in by another interface than %s, the peer's routing is at fault", plural(n, "RST"), s.Path.Dev)
 	}
 	d.add(f)
 }
 
-func (d *diagnosis) sourceRoute(a netip.Addr, l *mptcpctl.Link) []string {
-	ip, via := "ip", "GATEWAY"
-	if a.Is6() {
-		ip = "ip -6"
+// inStep reports whether this host sends a RST for each SYN that it sends again:
+// answers do come then, and not to where they belong.
+func (d *diagnosis) inStep() bool {
+	if n := d.o.recent("TcpExtTCPSynRetrans"); n > 0 {
+		return d.o.recent("TcpOutRsts") >= n
 	}
-	if l.Gateway.IsValid() && l.Gateway.Is4() == a.Is4() {
-		via = l.Gateway.String()
-	}
-	return []string{
-		d.command("%s rule add from %v lookup %d", ip, a, 100+l.Index),
-		d.command("%s route add default via %s dev %s table %d", ip, via, l.Name, 100+l.Index),
-	}
+	syns := d.o.total("MPJoinSynTx") + d.o.total("TcpExtTCPSynRetrans")
+	return d.o.total("TcpOutRsts") >= syns-1
 }
 
 // established looks at subflows that are there.
@@ -172,7 +175,7 @@ func (d *diagnosis) established(c *conn) {
 					fmt.Sprintf("ip route get %v from %v: dev %s", s.Remote.Addr(), s.Local.Addr(), s.Path.Dev),
 					fmt.Sprintf("%s has %v", own.Name, s.Local.Addr()),
 				},
-				Fix: d.sourceRoute(s.Local.Addr(), own),
+				Fix: d.o.Facts.SourceRoute(s.Local.Addr(), own),
 			}
 			if stacked {
 				f.Evidence[2] = fmt.Sprintf("%s and %s lie on %s", o.Path.Dev, s.Path.Dev, s.Path.Cable())
@@ -193,9 +196,9 @@ func (d *diagnosis) silent(s *subflow) bool {
 
 // giveUp says what to do about a path that died.
 func (d *diagnosis) giveUp(s *subflow) []string {
-	fix := []string{d.command("ip route get %v from %v", s.Remote.Addr(), s.Local.Addr()) + "     shows the way to mend; the subflow goes on by itself then"}
+	fix := []string{d.command("ip route get %v from %v", s.Remote.Addr(), s.Local.Addr()) + "   # shows the way to mend; the subflow goes on by itself then"}
 	if s.LocalID != 0 {
-		fix = append(fix, "or give it up: "+d.command("ip mptcp endpoint delete id %d", s.LocalID))
+		fix = append(fix, d.command("ip mptcp endpoint delete id %d", s.LocalID)+"   # or so: gives it up")
 	}
 	return fix
 }
@@ -206,7 +209,7 @@ func (d *diagnosis) cut(c *conn, s *subflow) bool {
 	if own == nil || own.Loopback || own.Up && own.Carrier || c.Fallback != mptcpctl.NoFallback {
 		return false
 	}
-	state, fix := "DOWN", []string{d.command("ip link set %s up", own.Name)}
+	state, fix := "DOWN", []string{d.command("ip link set %s up", own.Name), "the subflow goes on by itself if it is there still; else: " + mptcpctl.Reconnect}
 	if own.Up {
 		state, fix = "NO-CARRIER", []string{"mend the cable or the other end of " + own.Name}
 	}

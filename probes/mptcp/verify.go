@@ -30,7 +30,7 @@ type Expectation struct {
 	// MaxRTT bounds the smoothed round-trip time of all established subflows.
 	MaxRTT time.Duration
 	// AnyOf: one connection is enough. Without it, all that are open at the end
-	// have to be as expected, and one at least.
+	// have to be as expected, and one at least; those that ended were so once.
 	AnyOf bool
 	// Within is how long to wait for it; zero stands for DefaultWithin.
 	Within time.Duration
