@@ -64,6 +64,9 @@ usage; 3 not permitted. Verify and doctor: 1 is what they found.`,
 			for _, a := range args {
 				f.again += " " + shellQuote(a)
 			}
+			if f.netns == "" && cmd.Flags().Changed("netns") {
+				return errors.New("--netns is empty: expected a name, a process id, or a path")
+			}
 			formats := mptcpFormats
 			if own := cmd.Annotations[formatsOf]; own != "" {
 				formats = strings.Split(own, ", ")
