@@ -118,7 +118,21 @@ func (f *Facts) link(match func(*Link) bool) *Link {
 func (f *Facts) Command(cmd string) string { return inNamespace(f.Namespace, cmd) }
 
 func (f *Facts) command(format string, args ...any) string {
+	for i, a := range args {
+		if s, ok := a.(string); ok {
+			args[i] = quoted(s)
+		}
+	}
 	return inNamespace(f.Namespace, fmt.Sprintf(format, args...))
+}
+
+// quoted returns a name as a shell reads it: those of interfaces can have any
+// character but white space.
+func quoted(s string) string {
+	if s != "" && strings.Trim(s, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_./-+,:@%= ") == "" {
+		return s
+	}
+	return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'"
 }
 
 func inNamespace(file, cmd string) string {
@@ -346,6 +360,6 @@ func (c *checker) routes(l *Link) {
 	if l.RPFilter == 1 && e.Addr.Is4() && enough(len(unbound)) {
 		c.warn(WarnRPFilter, fmt.Sprintf("strict rp_filter on %s drops what peers send to %v there, since the way back to them is %s", l.Name, e.Addr, detour),
 			append([]string{"net.ipv4.conf." + l.Name + ".rp_filter = 1 (or of all)"}, unbound...),
-			append(slices.Clone(fix), f.command("sysctl -w net.ipv4.conf.%s.rp_filter=2", l.Name)))
+			append(slices.Clone(fix), f.command("sysctl -w %s", "net.ipv4.conf."+strings.ReplaceAll(l.Name, ".", "/")+".rp_filter=2")))
 	}
 }

@@ -240,7 +240,7 @@ func (f *mptcpFlags) warn(c *mptcpctl.Conn, e mptcpctl.Endpoint) error {
 
 // emit prints values as JSON: an array, or one a line.
 func emit[T any](f *mptcpFlags, values []T) error {
-	enc := json.NewEncoder(f.std.out)
+	enc := json.NewEncoder(plainJSON{f.std.out})
 	enc.SetEscapeHTML(false)
 	if f.format == "json" {
 		if values == nil {
@@ -308,8 +308,7 @@ func (f *mptcpFlags) endpoints(all []mptcpctl.Endpoint) error {
 		for _, e := range all {
 			b = e.AppendIP(b)
 		}
-		_, err := f.std.out.Write(b)
-		return err
+		return f.text(b)
 	case "table":
 		rows := make([][]string, len(all))
 		for i, e := range all {
@@ -327,13 +326,23 @@ func (f *mptcpFlags) endpoints(all []mptcpctl.Endpoint) error {
 	return emit(f, all)
 }
 
+// text writes lines in the form of another program: as they are for programs, and
+// made safe for a terminal.
+func (f *mptcpFlags) text(b []byte) error {
+	if terminal(f.std.out) {
+		b = []byte(visible(string(b)))
+	}
+	_, err := f.std.out.Write(b)
+	return err
+}
+
 func (f *mptcpFlags) limits(l mptcpctl.Limits) error {
 	switch f.format {
 	case "ip", "table":
 		_, err := f.std.out.Write(l.AppendIP(nil))
 		return err
 	}
-	return json.NewEncoder(f.std.out).Encode(l)
+	return json.NewEncoder(plainJSON{f.std.out}).Encode(l)
 }
 
 // steps prints what would change.
@@ -407,7 +416,7 @@ func (f *mptcpFlags) pmNLCtl(c *mptcpctl.Conn, cmd *mptcpctl.Command) error {
 	case cmd.Verb == mptcpctl.VerbShowLimits:
 		b = r.Limits.AppendPMNLCtl(b)
 	}
-	if _, werr := f.std.out.Write(b); err == nil && werr != nil && len(b) > 0 {
+	if werr := f.text(b); err == nil && werr != nil && len(b) > 0 {
 		err = werr
 	}
 	return err

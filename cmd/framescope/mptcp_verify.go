@@ -178,7 +178,7 @@ func (f *mptcpFlags) verdict(v *mptcp.Verdict, sel *mptcpctl.Selector, width int
 
 // object prints one object as JSON: on one line, or to be read.
 func (f *mptcpFlags) object(v any) error {
-	enc := json.NewEncoder(f.std.out)
+	enc := json.NewEncoder(plainJSON{f.std.out})
 	enc.SetEscapeHTML(false)
 	if f.format == "json" {
 		enc.SetIndent("", "  ")
