@@ -194,6 +194,37 @@ func TestShutdown(t *testing.T) {
 	}
 }
 
+// A server that is stopped in the moment in which a session opens ends it as it
+// ends the others.
+func TestShutdownOpening(t *testing.T) {
+	ended := make(chan CloseError, 1)
+	stopping := make(chan func(), 1)
+	addr, stop := start(t, &Server{Notify: func(e Event) {
+		switch e.Happening {
+		case Opened:
+			go (<-stopping)()
+			for err := error(nil); err == nil; { // until nobody listens
+				var c net.Conn
+				if c, err = net.Dial("tcp", e.Local.String()); err == nil {
+					c.Close()
+				}
+			}
+		case Closed:
+			ended <- e.End
+		}
+	}})
+	stopping <- stop
+	c := dial(t, addr, nil)
+	_, err := c.Read(ctx10(t))
+	var end *CloseError
+	if !errors.As(err, &end) || end.Code != 1001 || !end.Peer {
+		t.Errorf("the client: %v", err)
+	}
+	if end := <-ended; end.Code != 1001 || end.Peer {
+		t.Errorf("the server: %v", &end)
+	}
+}
+
 func TestTimeouts(t *testing.T) {
 	addr := serve(t, &Server{Handshake: 50 * time.Millisecond, Idle: 50 * time.Millisecond})
 	if got := raw(t, addr, "GET / HT"); !strings.HasPrefix(got, "HTTP/1.1 408 ") {

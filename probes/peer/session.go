@@ -33,9 +33,9 @@ func (c *session) notify(h Happening) {
 func (c *session) serve(ctx context.Context) {
 	defer c.conn.Close()
 	stop := context.AfterFunc(ctx, func() { c.conn.Close() })
-	rest, ok := c.handshake()
-	stop()
-	if !ok {
+	response, agreed, rest, ok := c.handshake()
+	stop() // what ends behind the 101 ends with a close frame
+	if !ok || !c.open(response, agreed) {
 		return
 	}
 	start := time.Now()
@@ -58,12 +58,13 @@ func (c *session) serve(ctx context.Context) {
 	}
 }
 
-// handshake reads the request and answers it. It returns the bytes behind the
-// request, and false if there is no session.
-func (c *session) handshake() (rest []byte, ok bool) {
+// handshake reads the request. It returns the response that opens the session,
+// what that agrees to, and the bytes behind the request; or false, when the
+// request has been refused.
+func (c *session) handshake() (response []byte, agreed opening, rest []byte, ok bool) {
 	var req http1.Request
 	if c.conn.SetDeadline(time.Now().Add(orElse(c.server.Handshake, 10*time.Second))) != nil {
-		return nil, false
+		return nil, agreed, nil, false
 	}
 	req.Limits = http1.Limits{Bytes: maxHead, Fields: 256}
 	rest, err := readHead(c.conn, func(b []byte) (int, error) { return http1.ParseRequest(b, &req) })
@@ -72,23 +73,22 @@ func (c *session) handshake() (rest []byte, ok bool) {
 	case errors.As(err, &cut) && cut.got == 0: // a port scan, a health check
 		c.event.Text = err.Error()
 		c.notify(Refused)
-		return nil, false
+		return nil, agreed, nil, false
 	case err != nil:
 		c.refuse(headError(err), false)
-		return nil, false
+		return nil, agreed, nil, false
 	}
 	c.event.Target = string(req.Target)
 	h := websocket.CheckHandshake(websocket.Exchange{Request: &req})
 	no := judge(&req, &h)
 	if no == nil {
-		response, p, err := c.server.accept(&req)
-		if err == nil {
-			return rest, c.open(response, p)
+		if response, agreed, err = c.server.accept(&req); err == nil {
+			return response, agreed, rest, true
 		}
 		no = &refusal{400, finding.ExtensionOfferInvalid, "Sec-WebSocket-Extensions: " + err.Error(), nil}
 	}
 	c.refuse(no, string(req.Method) == "HEAD")
-	return nil, false
+	return nil, agreed, nil, false
 }
 
 // open sends the 101.
