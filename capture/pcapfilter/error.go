@@ -2,8 +2,8 @@ package pcapfilter
 
 import (
 	"errors"
+	"fmt"
 	"strings"
-	"unicode/utf8"
 )
 
 // ErrTooLong is wrapped by the *Error of an expression that is too long, too
@@ -25,35 +25,14 @@ type Error struct {
 	cause error
 }
 
-// window is how much of a long expression an Error shows before and behind the
-// place.
-const window = 48
-
-// Error returns the message, the expression with carets below the place, and the
-// hint, on lines of their own. It does not say that it is about a filter: who
-// took the expression knows what it was called.
+// Error returns one line: the offset, the message, and the hint. It does not say
+// that it is about a filter: who took the expression knows what it was called.
 func (e *Error) Error() string {
-	size := min(e.Len, window)
-	from, to := max(e.Off-window, 0), min(e.Off+max(size, 1)+window, len(e.Expr))
-	for from > 0 && !utf8.RuneStart(e.Expr[from]) {
-		from--
-	}
-	place := min(e.Off, len(e.Expr))
-	lead, rest := flat(e.Expr[from:place]), flat(e.Expr[place:to])
-	marked := utf8.RuneCountInString(flat(e.Expr[place:min(place+size, to)]))
-	if from > 0 {
-		lead = "..." + lead
-	}
-	if to < len(e.Expr) {
-		rest += "..."
-	}
-	var out strings.Builder
-	out.WriteString(flat(e.Msg) + "\n  " + lead + rest + "\n  ")
-	out.WriteString(strings.Repeat(" ", utf8.RuneCountInString(lead)) + strings.Repeat("^", max(marked, 1)))
+	text := fmt.Sprintf("offset %d: %s", e.Off, e.Msg)
 	if e.Hint != "" {
-		out.WriteString("\n  " + flat(e.Hint))
+		text += "; " + e.Hint
 	}
-	return out.String()
+	return text
 }
 
 // Unwrap returns ErrTooLong, or nil.
@@ -89,18 +68,4 @@ func oneOff(a, b string) bool {
 		return true
 	}
 	return i+1 < len(a) && a[i] == b[i+1] && a[i+1] == b[i] && a[i+2:] == b[i+2:]
-}
-
-// flat makes one visible character of every character, so that carets stand
-// where they should and a terminal shows nothing else. Expressions are ASCII.
-func flat(s string) string {
-	return strings.Map(func(r rune) rune {
-		switch {
-		case r == '\t' || r == '\n' || r == '\r':
-			return ' '
-		case r < ' ' || r > '~':
-			return '?'
-		}
-		return r
-	}, s)
 }

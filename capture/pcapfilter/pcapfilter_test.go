@@ -112,18 +112,9 @@ func ExampleError() {
 	_, err = Compile("ip proto tcp", Config{Link: 1})
 	fmt.Println(err)
 	// Output:
-	// there is no service of this name
-	//   tcp port 8765 and hots 10.0.0.1
-	//                     ^^^^
-	//   did you mean host?
-	// expected and, or, or the end of the expression
-	//   tcp prot 80
-	//       ^^^^
-	//   did you mean port?
-	// expected a name, number or address
-	//   ip proto tcp
-	//            ^^^
-	//   the name of a protocol that is a word of the language needs a backslash: \tcp
+	// offset 18: there is no service of this name; did you mean host?
+	// offset 4: expected and, or, or the end of the expression; did you mean port?
+	// offset 9: expected a name, number or address; the name of a protocol that is a word of the language needs a backslash: \tcp
 }
 
 func ExampleProgram_String() {

@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"errors"
-	"fmt"
 	"net"
 	"net/netip"
 	"os"
@@ -51,10 +50,10 @@ func explainFilter(err error) error {
 	var e *pcapfilter.Error
 	if errors.As(err, &e) {
 		if _, other := filter.Compile(e.Expr); other == nil && e.Expr != "" {
-			return hinted{fmt.Errorf("capture filter: %w", err), "this is a filter of records: give it with -Y " + shellQuote(e.Expr) + "; a capture filter is: tcp port 8765"}
+			return hinted{marked("capture filter", err), "this is a filter of records: give it with -Y " + shellQuote(e.Expr) + "; a capture filter is: tcp port 8765"}
 		}
 	}
-	return fmt.Errorf("capture filter: %w", err)
+	return marked("capture filter", err)
 }
 
 // A fileFilter applies a capture filter to the packets of files. A nil one

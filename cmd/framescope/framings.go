@@ -7,6 +7,7 @@ import (
 	"os"
 	"strconv"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/spf13/cobra"
 
@@ -150,11 +151,10 @@ func explainSpec(name string, src []byte, err error) error {
 		return err
 	}
 	line := strings.TrimRight(lines[e.Line-1], "\r")
-	column := e.Column - 1
-	if column > 60 { // a long line: what is around the place
-		cut := column - 40
-		line, column = line[min(cut, len(line)):], 40
+	off := 0
+	for range e.Column - 1 { // columns are characters
+		_, n := utf8.DecodeRuneInString(line[off:])
+		off += n
 	}
-	line = line[:min(len(line), 76)]
-	return hinted{err, strings.ReplaceAll(line, "\t", " ") + "\n  " + strings.Repeat(" ", max(column, 0)) + "^"}
+	return markedError{err, err.Error() + "\n" + output.Mark(line, off, 1)}
 }

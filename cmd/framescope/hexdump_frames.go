@@ -271,14 +271,7 @@ func (t *frameText) show(fields []framing.Field, off int64, b []byte, checks []f
 		f := &fields[i]
 		for j := range checks {
 			if k := &checks[j]; k.Name == f.Name {
-				switch {
-				case k.Unknown:
-					f.Value += " not checked: bytes are missing"
-				case k.OK():
-					f.Value += " ok"
-				default:
-					f.Value += fmt.Sprintf(" wrong, expected 0x%0*x", 2*k.Len, k.Computed)
-				}
+				f.Value += " " + k.String()
 			}
 		}
 		lo, hi := min(f.Off, len(b)), min(f.Off+f.Len, len(b))

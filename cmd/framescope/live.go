@@ -66,7 +66,7 @@ func (l *live) watch() error {
 	}
 	until, err := filter.Compile(expr)
 	if err != nil {
-		return fmt.Errorf("%s: %w", flag, err)
+		return marked(flag, err)
 	}
 	c := &l.cfg
 	asked, match := c.Want, c.Match

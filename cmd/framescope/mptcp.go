@@ -164,15 +164,21 @@ func (f *mptcpFlags) with(do func(*mptcpctl.Conn) error) error {
 	return err
 }
 
-func (f *mptcpFlags) open(do func(*mptcpctl.Conn) error) error {
-	var ns *os.File
-	if f.netns != "" {
-		var err error
-		if ns, err = netns.Open(f.netns); err != nil {
-			return err
-		}
-		defer ns.Close()
+// namespace opens that of --netns. Without the flag it is nil, which stands for
+// this one and may be closed as well.
+func (f *mptcpFlags) namespace() (*os.File, error) {
+	if f.netns == "" {
+		return nil, nil
 	}
+	return netns.Open(f.netns)
+}
+
+func (f *mptcpFlags) open(do func(*mptcpctl.Conn) error) error {
+	ns, err := f.namespace()
+	if err != nil {
+		return err
+	}
+	defer ns.Close()
 	c, err := mptcpctl.Open(ns)
 	if err != nil {
 		return err
@@ -275,27 +281,13 @@ func (f *mptcpFlags) described(heads []string, rows [][]string) error {
 	if room == 0 {
 		room = 80
 	}
-	room = max(room-indent, 24)
+	room = max(room, indent+24)
 	var b []byte
 	for _, r := range append([][]string{heads}, rows...) {
 		for i, w := range widths {
-			b = fmt.Appendf(b, "%-*s  ", w, r[i])
+			b = append(output.AppendPadded(b, r[i], w, false), "  "...)
 		}
-		used := 0
-		for _, word := range strings.Fields(output.Visible(r[last])) {
-			switch {
-			case used == 0:
-			case used+1+len(word) > room:
-				b = fmt.Appendf(b, "\n%*s", indent, "")
-				used = 0
-			default:
-				b = append(b, ' ')
-				used++
-			}
-			b = append(b, word...)
-			used += len(word)
-		}
-		b = append(bytes.TrimRight(b, " "), '\n')
+		b = append(bytes.TrimRight(output.Wrap(b, r[last], indent, indent, room), " "), '\n')
 	}
 	_, err := f.std.out.Write(b)
 	return err
@@ -435,14 +427,11 @@ func (f *mptcpFlags) listen(at netip.AddrPort) error {
 		l, err = lc.Listen(context.Background(), network, at.String())
 		return err
 	}
-	var ns *os.File
-	if f.netns != "" {
-		var err error
-		if ns, err = netns.Open(f.netns); err != nil {
-			return err
-		}
-		defer ns.Close()
+	ns, err := f.namespace()
+	if err != nil {
+		return err
 	}
+	defer ns.Close()
 	if err := netns.Do(ns, open); err != nil {
 		return err
 	}

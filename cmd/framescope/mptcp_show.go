@@ -297,27 +297,9 @@ func appendConnection(b []byte, c *mptcpctl.Connection, width int) []byte {
 	if n := c.Info.Retransmits; n > 0 {
 		words = append(words, fmt.Sprintf("%d sent again on another subflow", n))
 	}
-	b = wrapWords(b, words, width)
+	used := utf8.RuneCount(b[bytes.LastIndexByte(b, '\n')+1:])
+	b = append(output.AppendParts(b, words, used, 13, width), '\n')
 	return appendSubflows(b, c, width)
-}
-
-// wrapWords appends words to the line that b ends with, or below it, three
-// blanks apart.
-func wrapWords(b []byte, words []string, width int) []byte {
-	const indent = 13
-	begin := bytes.LastIndexByte(b, '\n') + 1
-	used := utf8.RuneCount(b[begin:])
-	for _, w := range words {
-		n := len([]rune(w))
-		if used+3+n > width && used > indent {
-			b = fmt.Appendf(b, "\n%*s%s", indent, "", w)
-			used = indent + n
-			continue
-		}
-		b = append(append(b, "   "...), w...)
-		used += 3 + n
-	}
-	return append(b, '\n')
 }
 
 // A column of the table of subflows.
@@ -455,16 +437,10 @@ func appendSubflows(b []byte, c *mptcpctl.Connection, width int) []byte {
 		}
 	}
 	for row := range len(c.Subflows) + 1 {
-		line := "  "
 		for i := range cols {
-			text, pad := cells[i][row], widths[i]-len([]rune(cells[i][row]))
-			if cols[i].right {
-				line += strings.Repeat(" ", max(pad, 0)) + text + "  "
-			} else {
-				line += text + strings.Repeat(" ", max(pad, 0)) + "  "
-			}
+			b = output.AppendPadded(append(b, "  "...), cells[i][row], widths[i], cols[i].right)
 		}
-		b = append(append(b, strings.TrimRight(line, " ")...), '\n')
+		b = append(bytes.TrimRight(b, " "), '\n')
 	}
 	return b
 }

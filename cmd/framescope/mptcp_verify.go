@@ -14,7 +14,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"framescope/capture/netns"
 	"framescope/cmd/framescope/internal/output"
 	"framescope/decode/finding"
 	"framescope/mptcpctl"
@@ -30,14 +29,12 @@ func (f *mptcpFlags) observed(sel *selectFlags, do func(*mptcpctl.Conn, mptcp.Co
 		return err
 	}
 	return f.with(func(c *mptcpctl.Conn) error {
-		if f.netns != "" {
-			ns, err := netns.Open(f.netns)
-			if err != nil {
-				return err
-			}
-			defer ns.Close()
-			cfg.Namespace = ns
+		ns, err := f.namespace()
+		if err != nil {
+			return err
 		}
+		defer ns.Close()
+		cfg.Namespace = ns
 		return do(c, cfg)
 	})
 }
@@ -324,29 +321,8 @@ func appendWrapped(b []byte, head, text string, width int) []byte {
 	if head == "" {
 		indent = 2
 	}
-	used := len(head)
-	for i, w := range strings.Split(text, " ") {
-		n := len([]rune(w))
-		switch {
-		case i == 0:
-		case used+1+n > width && used > indent:
-			b = append(b, '\n')
-			b = append(b, strings.Repeat(" ", indent)...)
-			used = indent
-			if w == "" {
-				continue
-			}
-		default:
-			b = append(b, ' ')
-			used++
-		}
-		b = append(b, w...)
-		used += n
-	}
-	for len(b) > 0 && b[len(b)-1] == ' ' {
-		b = b[:len(b)-1]
-	}
-	return append(b, '\n')
+	b = output.Wrap(b, text, len(head), indent, width)
+	return append(bytes.TrimRight(b, " "), '\n')
 }
 
 // JUnit's XML, as continuous integration reads it.

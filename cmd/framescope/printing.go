@@ -130,7 +130,7 @@ func (f *printFlags) plan(std stdio) (cfg flow.Config, o output.Options, err err
 	cfg.Digest = types.Has(record.TypeMessage) && f.payload != "none" && (!table || f.payload == "sha256")
 	match, err := filter.Compile(f.filter)
 	if err != nil {
-		return cfg, o, fmt.Errorf("--filter: %w", err)
+		return cfg, o, marked("--filter", err)
 	}
 	if f.filter != "" {
 		o.Match = match.Match
@@ -145,7 +145,7 @@ func (f *printFlags) plan(std stdio) (cfg flow.Config, o output.Options, err err
 	if f.hexdump != "" {
 		dumped, err := filter.Compile(f.hexdump)
 		if err != nil {
-			return cfg, o, fmt.Errorf("--hexdump: %w", err)
+			return cfg, o, marked("--hexdump", err)
 		}
 		also := cfg.Match
 		cfg.Match = func(r record.Record) bool { return dumped.Match(r) && (also == nil || also(r)) }

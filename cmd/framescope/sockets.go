@@ -174,14 +174,14 @@ func (f *socketsFlags) run(cmd *cobra.Command) error {
 	}
 	expr, err := sockets.Parse(strings.Join(f.words, " "))
 	if err != nil {
-		return hinted{fmt.Errorf("sockets: %w", err), "see: framescope sockets --help"}
+		return hinted{marked("sockets", err), "see: framescope sockets --help"}
 	}
 	all := []*sockets.Expr{expr}
 	var any []*sockets.Expr
 	for _, s := range f.internet {
 		e, err := sockets.ParseInternet(s)
 		if err != nil {
-			return hinted{fmt.Errorf("sockets: %w", err), "such as -i :8765, -i 4tcp@10.0.0.1:443"}
+			return hinted{marked("sockets", err), "such as -i :8765, -i 4tcp@10.0.0.1:443"}
 		}
 		any = append(any, e)
 	}
@@ -189,7 +189,7 @@ func (f *socketsFlags) run(cmd *cobra.Command) error {
 	if f.lsofStates != "" {
 		e, err := sockets.ParseStates(f.lsofStates)
 		if err != nil {
-			return fmt.Errorf("sockets: %w", err)
+			return marked("sockets", err)
 		}
 		f.expr = sockets.And(f.expr, e)
 	}

@@ -90,7 +90,7 @@ func (f *diagnoseFlags) run(expr string) error {
 	}
 	e, err := sockets.Parse(expr)
 	if err != nil {
-		return hinted{fmt.Errorf("sockets diagnose: %w", err), "see: framescope sockets --help"}
+		return hinted{marked("sockets diagnose", err), "see: framescope sockets --help"}
 	}
 	var all []sockets.Finding
 	var notes []string
@@ -201,23 +201,7 @@ func fixFor(x *sockets.Finding) string {
 
 // wrapped appends a text behind a label, in lines of so many columns.
 func wrapped(b []byte, label, text string, width int) []byte {
-	b = append(b, label...)
-	used := len(label)
-	for i, word := range strings.Fields(text) {
-		switch {
-		case i == 0:
-		case used+1+len(word) > width:
-			b = append(b, '\n')
-			b = append(b, strings.Repeat(" ", len(label))...)
-			used = len(label)
-		default:
-			b = append(b, ' ')
-			used++
-		}
-		b = append(b, word...)
-		used += len(word)
-	}
-	return append(b, '\n')
+	return append(output.Wrap(append(b, label...), text, len(label), len(label), width), '\n')
 }
 
 // appendSocket appends a socket in a line: its ends, its state, who holds it.

@@ -223,7 +223,7 @@ func (f *socketsFlags) runDiff() error {
 		if was != "" {
 			of = "those of " + was
 		}
-		return hinted{fmt.Errorf("--diff: %s holds other sockets than are asked for now: %s", visible(f.diff), visible(of)),
+		return hinted{fmt.Errorf("--diff: %s holds other sockets than are asked for: %s", visible(f.diff), visible(of)),
 			strings.Join(strings.Fields("try: framescope sockets "+visible(was)+" --diff "+shellQuote(f.diff)), " ")}
 	}
 	same := s.Boot == bootID()

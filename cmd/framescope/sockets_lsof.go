@@ -11,14 +11,14 @@ import (
 // lsofRows is the view of lsof(8): a row for each process that has a socket.
 type lsofRows struct {
 	f *socketsFlags
-	a *aligner
+	a *output.Aligner
 }
 
 func newLsofRows(f *socketsFlags) *lsofRows {
 	p := &lsofRows{f: f}
-	p.a = newAligner(f.out, []string{"COMMAND", "PID", "USER", "FD", "TYPE", "DEVICE", "SIZE/OFF", "NODE", "NAME"},
+	p.a = output.NewAligner(f.out, []string{"COMMAND", "PID", "USER", "FD", "TYPE", "DEVICE", "SIZE/OFF", "NODE", "NAME"},
 		[]bool{false, true, true, true, false, true, true, false, false})
-	p.a.gap = " "
+	p.a.Gap = " "
 	return p
 }
 
@@ -61,7 +61,7 @@ func (p *lsofRows) print(r *sockets.Row) error {
 
 func (p *lsofRows) owner(r *sockets.Row, o sockets.Owner) error {
 	a := p.a
-	cell := func(s string) { a.buf = append(a.buf, s...); a.next() }
+	cell := func(s string) { a.Buf = append(a.Buf, s...); a.Next() }
 	name := output.Visible(o.Name)
 	if len(o.Name) > 9 {
 		name = output.Visible(o.Name[:9])
@@ -94,29 +94,29 @@ func (p *lsofRows) owner(r *sockets.Row, o sockets.Owner) error {
 	}
 	switch r.Kind {
 	case sockets.Unix:
-		a.buf = appendUnixName(a.buf, r.Name)
-		a.buf = append(append(a.buf, " type="...), map[sockdiag.SocketType]string{sockdiag.Stream: "STREAM", sockdiag.Dgram: "DGRAM", sockdiag.SeqPacket: "SEQPACKET"}[r.Type]...)
+		a.Buf = appendUnixName(a.Buf, r.Name)
+		a.Buf = append(append(a.Buf, " type="...), map[sockdiag.SocketType]string{sockdiag.Stream: "STREAM", sockdiag.Dgram: "DGRAM", sockdiag.SeqPacket: "SEQPACKET"}[r.Type]...)
 		switch r.State {
 		case sockdiag.Listen:
-			a.buf = append(a.buf, " (LISTEN)"...)
+			a.Buf = append(a.Buf, " (LISTEN)"...)
 		case sockdiag.Established:
-			a.buf = append(a.buf, " (CONNECTED)"...)
+			a.Buf = append(a.Buf, " (CONNECTED)"...)
 		default:
-			a.buf = append(a.buf, " (UNCONNECTED)"...)
+			a.Buf = append(a.Buf, " (UNCONNECTED)"...)
 		}
 	case sockets.Packet, sockets.Netlink:
-		a.buf = appendLocal(a.buf, r)
+		a.Buf = appendLocal(a.Buf, r)
 	default:
-		a.buf = p.end(a.buf, r, false)
+		a.Buf = p.end(a.Buf, r, false)
 		if r.Dst.Port() != 0 {
-			a.buf = p.end(append(a.buf, "->"...), r, true)
+			a.Buf = p.end(append(a.Buf, "->"...), r, true)
 		}
 		if r.Kind == sockets.TCP || r.Kind == sockets.MPTCP {
-			a.buf = append(append(append(a.buf, " ("...), lsofState(r)...), ')')
+			a.Buf = append(append(append(a.Buf, " ("...), lsofState(r)...), ')')
 		}
 	}
-	a.next()
-	return a.row()
+	a.Next()
+	return a.Row()
 }
 
 func lsofState(r *sockets.Row) string {
@@ -130,8 +130,8 @@ func lsofState(r *sockets.Row) string {
 }
 
 func (p *lsofRows) close() error {
-	if p.a.rows == 0 && !p.a.open {
+	if p.a.Empty() {
 		return nil // lsof says nothing then
 	}
-	return p.a.close()
+	return p.a.Close()
 }

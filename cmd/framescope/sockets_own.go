@@ -11,7 +11,7 @@ import (
 // ownRows is the table of framescope.
 type ownRows struct {
 	f       *socketsFlags
-	a       *aligner
+	a       *output.Aligner
 	columns []socketColumn
 	info    sockdiag.TCPInfo
 	has     bool
@@ -110,8 +110,8 @@ func newOwnRows(f *socketsFlags) *ownRows {
 	for i, c := range p.columns {
 		heads[i], right[i] = c.head, c.right
 	}
-	p.a = newAligner(f.out, heads, right)
-	p.a.bare = f.noHeader
+	p.a = output.NewAligner(f.out, heads, right)
+	p.a.Bare = f.noHeader
 	return p
 }
 
@@ -147,10 +147,10 @@ func (p *ownRows) print(r *sockets.Row) error {
 		p.has = r.State != sockdiag.Listen && r.TCPInfo(&p.info)
 	}
 	for i := range p.columns {
-		p.a.buf = p.columns[i].put(p.a.buf, r)
-		p.a.next()
+		p.a.Buf = p.columns[i].put(p.a.Buf, r)
+		p.a.Next()
 	}
-	if err := p.a.row(); err != nil {
+	if err := p.a.Row(); err != nil {
 		return err
 	}
 	p.depth++
@@ -163,4 +163,4 @@ func (p *ownRows) print(r *sockets.Row) error {
 	return nil
 }
 
-func (p *ownRows) close() error { return p.a.close() }
+func (p *ownRows) close() error { return p.a.Close() }

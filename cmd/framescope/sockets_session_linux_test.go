@@ -501,47 +501,6 @@ func TestInternetFlags(t *testing.T) {
 	}
 }
 
-// A table prints what it has before it knows all, and is aligned nevertheless.
-func TestAligner(t *testing.T) {
-	var b bytes.Buffer
-	a := newAligner(&b, []string{"name", "n", "text"}, []bool{false, true, false})
-	for i := range 3 * sampledRows {
-		a.buf = fmt.Appendf(a.buf, "r%d", i%10)
-		a.next()
-		a.buf = fmt.Appendf(a.buf, "%d", i)
-		a.next()
-		if i%2 == 0 {
-			a.buf = append(a.buf, "even"...)
-		}
-		a.next()
-		s := a.row()
-		if s != nil {
-			t.Fatal(s)
-		}
-		if i == 1 || i == 2*sampledRows {
-			s = a.below([]byte("  below"))
-		}
-		if s != nil {
-			t.Fatal(s)
-		}
-		if len(a.ends) > 3*sampledRows {
-			t.Fatalf("%d cells are held", len(a.ends))
-		}
-	}
-	if err := a.close(); err != nil {
-		t.Fatal(err)
-	}
-	got := strings.Split(b.String(), "\n")
-	for i, want := range map[int]string{0: "name    n  text", 1: "r0      0  even", 2: "r1      1", 3: "  below", 4: "r2      2  even", 1002: "r0    1000  even", 2003: "  below"} {
-		if i < 1002 && got[i] != want || i == 2003 && got[i] != want {
-			t.Errorf("line %d: %q, want %q", i, got[i], want)
-		}
-	}
-	if len(got) != 3*sampledRows+2+1+1 {
-		t.Errorf("%d lines", len(got))
-	}
-}
-
 // Rows of a table cost no memory.
 func TestSocketsTableAllocs(t *testing.T) {
 	s := newStage(t)

@@ -15,7 +15,7 @@ import (
 // ssRows is the view of ss(8).
 type ssRows struct {
 	f            *socketsFlags
-	a            *aligner
+	a            *output.Aligner
 	netid, state bool // whether there are such columns
 	users        bool
 	info         sockdiag.TCPInfo
@@ -43,9 +43,9 @@ func newSSRows(f *socketsFlags) *ssRows {
 	if p.netid {
 		heads, right = slices.Insert(heads, 0, "Netid"), slices.Insert(right, 0, false)
 	}
-	p.a = newAligner(f.out, heads, right)
-	p.a.bare = f.noHeader
-	p.a.gap = " "
+	p.a = output.NewAligner(f.out, heads, right)
+	p.a.Bare = f.noHeader
+	p.a.Gap = " "
 	return p
 }
 
@@ -140,24 +140,24 @@ func v6Only(r *sockets.Row) bool {
 func (p *ssRows) print(r *sockets.Row) error {
 	a := p.a
 	if p.netid {
-		a.buf = append(a.buf, ssNetid(r)...)
-		a.next()
+		a.Buf = append(a.Buf, ssNetid(r)...)
+		a.Next()
 	}
 	if p.state {
-		a.buf = append(a.buf, ssState(r.State)...)
-		a.next()
+		a.Buf = append(a.Buf, ssState(r.State)...)
+		a.Next()
 	}
-	a.buf = strconv.AppendUint(a.buf, uint64(r.RQueue), 10)
-	a.next()
-	a.buf = strconv.AppendUint(a.buf, uint64(r.WQueue), 10)
-	a.next()
+	a.Buf = strconv.AppendUint(a.Buf, uint64(r.RQueue), 10)
+	a.Next()
+	a.Buf = strconv.AppendUint(a.Buf, uint64(r.WQueue), 10)
+	a.Next()
 	switch r.Kind {
 	case sockets.Unix:
-		a.buf = appendUnixName(a.buf, r.Name)
-		a.buf = strconv.AppendUint(append(a.buf, ' '), uint64(r.Inode), 10)
-		a.next()
-		a.buf = strconv.AppendUint(append(a.buf, "* "...), uint64(r.PeerInode), 10)
-		a.next()
+		a.Buf = appendUnixName(a.Buf, r.Name)
+		a.Buf = strconv.AppendUint(append(a.Buf, ' '), uint64(r.Inode), 10)
+		a.Next()
+		a.Buf = strconv.AppendUint(append(a.Buf, "* "...), uint64(r.PeerInode), 10)
+		a.Next()
 	case sockets.Packet:
 		dst := etherType(r.Protocol)
 		switch r.Protocol {
@@ -166,40 +166,40 @@ func (p *ssRows) print(r *sockets.Row) error {
 		case 0:
 			dst = "[0]"
 		}
-		a.buf = append(append(a.buf, dst...), ':')
+		a.Buf = append(append(a.Buf, dst...), ':')
 		if r.Interface == 0 {
-			a.buf = append(a.buf, '*')
+			a.Buf = append(a.Buf, '*')
 		} else {
-			a.buf = append(a.buf, interfaceName(r)...)
+			a.Buf = append(a.Buf, interfaceName(r)...)
 		}
-		a.next()
-		a.buf = append(a.buf, '*')
-		a.next()
+		a.Next()
+		a.Buf = append(a.Buf, '*')
+		a.Next()
 	case sockets.Netlink:
-		a.buf = append(append(a.buf, netlinkProtocol(r.Protocol)...), ':')
+		a.Buf = append(append(a.Buf, netlinkProtocol(r.Protocol)...), ':')
 		switch {
 		case r.PortID == 0:
-			a.buf = append(a.buf, "kernel"...)
+			a.Buf = append(a.Buf, "kernel"...)
 		default:
-			a.buf = strconv.AppendUint(a.buf, uint64(r.PortID), 10)
+			a.Buf = strconv.AppendUint(a.Buf, uint64(r.PortID), 10)
 		}
-		a.next()
-		a.buf = append(a.buf, '*')
-		a.next()
+		a.Next()
+		a.Buf = append(a.Buf, '*')
+		a.Next()
 	default:
-		a.buf = p.end(a.buf, r, false)
-		a.next()
-		a.buf = p.end(a.buf, r, true)
-		a.next()
+		a.Buf = p.end(a.Buf, r, false)
+		a.Next()
+		a.Buf = p.end(a.Buf, r, true)
+		a.Next()
 	}
 	p.process(r)
-	a.next()
-	if err := a.row(); err != nil {
+	a.Next()
+	if err := a.Row(); err != nil {
 		return err
 	}
 	if p.f.info && r.Inet() != nil {
 		if line := p.measured(r); line != nil {
-			return a.below(line)
+			return a.Below(line)
 		}
 	}
 	return nil
@@ -207,7 +207,7 @@ func (p *ssRows) print(r *sockets.Row) error {
 
 // process appends users:(("name",pid=1,fd=3)) and what -e asks for.
 func (p *ssRows) process(r *sockets.Row) {
-	b := p.a.buf
+	b := p.a.Buf
 	begin := len(b)
 	if p.users && len(r.Owners) > 0 {
 		b = append(b, "users:("...)
@@ -253,7 +253,7 @@ func (p *ssRows) process(r *sockets.Row) {
 			}
 		}
 	}
-	p.a.buf = b
+	p.a.Buf = b
 }
 
 func space(b []byte, begin int) []byte {
@@ -466,4 +466,4 @@ func (p *ssRows) rate(bw float64) string {
 	return fmt.Sprintf("%g", bw)
 }
 
-func (p *ssRows) close() error { return p.a.close() }
+func (p *ssRows) close() error { return p.a.Close() }

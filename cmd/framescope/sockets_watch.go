@@ -316,7 +316,7 @@ func (f *socketsFlags) runWaitFor() error {
 		err = fmt.Errorf("an expression is missing")
 	}
 	if err != nil {
-		return hinted{fmt.Errorf("--wait-for: %w", err), "such as --wait-for 'state listening sport = :8765'"}
+		return hinted{marked("--wait-for", err), "such as --wait-for 'state listening sport = :8765'"}
 	}
 	f.expr = sockets.And(f.expr, e)
 	ctx, stop := interrupted()

@@ -22,6 +22,18 @@ type Check struct {
 // OK reports whether nothing speaks against the frame.
 func (c *Check) OK() bool { return c.Unknown || c.Found == c.Computed }
 
+// String returns what the check came to: "ok", "wrong, expected 0x0123", or that
+// it could not be made.
+func (c *Check) String() string {
+	switch {
+	case c.Unknown:
+		return "not checked: bytes are missing"
+	case c.OK():
+		return "ok"
+	}
+	return fmt.Sprintf("wrong, expected 0x%0*x", 2*c.Len, c.Computed)
+}
+
 // Err returns what is wrong as a *decode.Error of the framing, or nil.
 func (c *Check) Err(f *Framing) error {
 	if c.OK() {

@@ -80,7 +80,7 @@ func appendString[T string | []byte](dst []byte, s T) ([]byte, bool) {
 // short holds the second byte of the escapes of two bytes.
 var short = [utf8.RuneSelf]byte{'"': '"', '\\': '\\', '\n': 'n', '\r': 'r', '\t': 't'}
 
-// AppendEscape appends r as \uXXXX, as a pair of them beyond U+FFFF.
+// AppendEscape appends r as \u and four hexadecimal digits, as a pair of them beyond U+FFFF.
 func AppendEscape(dst []byte, r rune) []byte {
 	if r > 0xffff {
 		r -= 0x10000

@@ -84,9 +84,9 @@ func TestQuotesOldest(t *testing.T) {
 	give(104, "efgh")   // 3
 	give(108, "ijkl")   // 4
 	r.Budget.Oldest = 3 // not packet 2
-	give(102, "XXXXXX") // 5: packet 2 has two of its bytes, 3 has four
-	give(100, "XXXX")   // 6: only packet 2
-	give(107, "hX")     // 7
+	give(102, "QQQQQQ") // 5: packet 2 has two of its bytes, 3 has four
+	give(100, "QQQQ")   // 6: only packet 2
+	give(107, "hQ")     // 7
 	r.check("abcdefghijkl<4+4><8+1>", Stats{})
 	for i, earlier := range []int64{3, 4} {
 		if c := r.conflicts[i]; c.Earlier != earlier {

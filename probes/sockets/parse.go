@@ -23,10 +23,8 @@ type SyntaxError struct {
 	Msg  string
 }
 
-// Error returns the expression with a mark below what is wrong.
-func (e *SyntaxError) Error() string {
-	return fmt.Sprintf("%s\n  %s\n  %s^", e.Msg, e.Expr, strings.Repeat(" ", e.Off))
-}
+// Error returns the offset and what is wrong.
+func (e *SyntaxError) Error() string { return fmt.Sprintf("offset %d: %s", e.Off, e.Msg) }
 
 // Parse reads a filter in the grammar of ss(8):
 //

@@ -96,24 +96,18 @@ func (e *Expr) compile() (c sockdiag.Cond, exact bool) {
 		return c, true
 	}
 	switch e.op {
-	case opAnd:
+	case opAnd, opOr:
 		exact = true
 		var all []sockdiag.Cond
 		for _, s := range e.sub {
 			c, ok := s.compile()
 			all = append(all, c)
 			exact = exact && ok
+		}
+		if e.op == opOr {
+			return sockdiag.Or(all...), exact
 		}
 		return sockdiag.And(all...), exact
-	case opOr:
-		exact = true
-		var all []sockdiag.Cond
-		for _, s := range e.sub {
-			c, ok := s.compile()
-			all = append(all, c)
-			exact = exact && ok
-		}
-		return sockdiag.Or(all...), exact
 	case opNot:
 		if c, ok := e.sub[0].compile(); ok {
 			return sockdiag.Not(c), true

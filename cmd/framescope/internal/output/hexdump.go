@@ -216,14 +216,7 @@ func (d *dumper) declared(r *record.Declared) {
 		shownField := f.Field.Field
 		for j := range r.Checks {
 			if k := &r.Checks[j]; k.Name == f.Name {
-				switch {
-				case k.Unknown:
-					shownField.Value += " not checked: bytes are missing"
-				case k.OK():
-					shownField.Value += " ok"
-				default:
-					shownField.Value += fmt.Sprintf(" wrong, expected 0x%0*x", 2*k.Len, k.Computed)
-				}
+				shownField.Value += " " + k.String()
 			}
 		}
 		d.fields(r.Raw, r.Off, depth, shownField)

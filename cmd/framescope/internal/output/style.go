@@ -29,10 +29,11 @@ func (p painter) append(dst []byte, colour, text string) []byte {
 }
 
 func spaces(dst []byte, n int) []byte {
-	for ; n > 0; n-- {
-		dst = append(dst, ' ')
+	const blanks = "                                                                "
+	for ; n > len(blanks); n -= len(blanks) {
+		dst = append(dst, blanks...)
 	}
-	return dst
+	return append(dst, blanks[:max(n, 0)]...)
 }
 
 // right appends a number that ends n columns from here; one that is too long
@@ -109,33 +110,69 @@ const maxLines = 6
 // are indented. A word that is too long for a line is cut.
 func wrap(dst []byte, s string, at, indent, room int) []byte {
 	b, _ := fit(nil, s, maxLines*(room-indent), false)
-	s = string(b)
-	column := at
+	return appendWords(dst, string(b), at, indent, room, true)
+}
+
+// Wrap appends a text, made safe for a terminal, in as many lines of the given
+// width as it takes. The first begins where the line stands now, at column at;
+// the others are indented. A word that is too long for a line stands alone: what
+// can be copied, such as a command, is not cut.
+func Wrap(dst []byte, s string, at, indent, room int) []byte {
+	return appendWords(dst, safe(s), at, indent, room, false)
+}
+
+// appendWords appends the words of s, with the blanks between them where they
+// stand in one line. If tight, with one blank, and words are cut.
+func appendWords(dst []byte, s string, at, indent, room int, tight bool) []byte {
+	column, gap := at, 0
 	for first := true; s != ""; first = false {
-		n := 0
-		for n < len(s) && s[n] != ' ' {
-			n++
-		}
-		word := s[:n]
-		for n < len(s) && s[n] == ' ' {
-			n++
-		}
-		s = s[n:]
+		word, rest, _ := strings.Cut(s, " ")
 		cells := width(word)
-		if !first {
-			if column+1+cells > room {
-				dst = spaces(append(dst, '\n'), indent)
-				column = indent
-			} else {
-				dst = append(dst, ' ')
-				column++
-			}
+		switch {
+		case first:
+		case column+gap+cells > room:
+			dst = spaces(append(dst, '\n'), indent)
+			column = indent
+		default:
+			dst = spaces(dst, gap)
+			column += gap
 		}
-		var used int
-		dst, used = fit(dst, word, room-column, false)
-		column += used
+		if tight {
+			var used int
+			dst, used = fit(dst, word, room-column, false)
+			column += used
+		} else {
+			dst = append(dst, word...)
+			column += cells
+		}
+		s = strings.TrimLeft(rest, " ")
+		gap = 1
+		if !tight {
+			gap += len(rest) - len(s)
+		}
 	}
 	return dst
+}
+
+// AppendParts appends parts one behind the other, three columns apart, to a line
+// that stands at column at, and goes on in the next line where a part has no
+// room. Parts have to be safe for a terminal.
+func AppendParts(dst []byte, parts []string, at, indent, room int) []byte {
+	l := line{dst: dst, column: at, indent: indent, room: room, started: true}
+	for _, p := range parts {
+		l.add([]byte(p), width(p))
+	}
+	return l.dst
+}
+
+// AppendPadded appends a cell of a column of so many columns of the terminal: at
+// its right end if right says so. A cell that is too long takes what it needs.
+func AppendPadded[T string | []byte](dst []byte, cell T, columns int, right bool) []byte {
+	lack := columns - width(cell)
+	if right {
+		return append(spaces(dst, lack), cell...)
+	}
+	return spaces(append(dst, cell...), lack)
 }
 
 // A line puts parts one behind the other, three columns apart, and goes on in

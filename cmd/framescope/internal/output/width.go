@@ -29,11 +29,16 @@ func runeWidth(r rune) int {
 }
 
 // width returns how many columns a text takes that fit or safe has made.
-func width(s string) (n int) {
-	for _, r := range s {
-		n += runeWidth(r)
+func width[T string | []byte](s T) (n int) {
+	for i := range len(s) {
+		if s[i] >= utf8.RuneSelf {
+			for _, r := range string(s[i:]) {
+				n += runeWidth(r)
+			}
+			return i + n
+		}
 	}
-	return n
+	return len(s)
 }
 
 // Visible returns s, such as a file's name, as a terminal may show it: what is
