@@ -22,7 +22,6 @@ type arrow struct {
 var arrows = []arrow{
 	{from: "framescope/cmd", allow: []string{"*"}},
 	{from: "framescope/capture", allow: []string{"golang.org/x/sys"}, deny: []string{"log", "flag", "net/http"}},
-	{from: "framescope/decode/packet", allow: []string{"framescope/decode", "github.com/google/gopacket", "github.com/google/gopacket/layers"}, deny: inDecode},
 	{from: "framescope/decode/framing", allow: []string{"framescope/decode", "github.com/goccy/go-yaml"}, deny: inDecode},
 	{from: "framescope/decode", deny: inDecode},
 	{from: "framescope/mptcpctl", allow: []string{"framescope/probes/sockdiag", "framescope/capture/netns", "github.com/vishvananda", "golang.org/x/sys"}, deny: []string{"log", "flag"}},
@@ -106,7 +105,7 @@ func TestArrows(t *testing.T) {
 			}
 		}
 	}
-	for _, must := range []string{"framescope/cmd", "framescope/capture", "framescope/decode", "framescope/decode/packet"} {
+	for _, must := range []string{"framescope/cmd", "framescope/capture", "framescope/decode", "framescope/decode/framing"} {
 		if !used[must] {
 			t.Errorf("no package was checked for %s: the list has gone stale", must)
 		}

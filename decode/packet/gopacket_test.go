@@ -148,3 +148,51 @@ func TestParseGopacket(t *testing.T) {
 		}
 	}
 }
+
+// Headers of 802.11 data frames are what gopacket takes them for, whole or cut
+// off anywhere.
+func TestDot11Gopacket(t *testing.T) {
+	const data, kind, noData = 0x08, 0x0f, 0x40
+	rnd := rand.New(rand.NewPCG(5, 6))
+	sizes := map[int]int{}
+	for i := range 20000 {
+		b := make([]byte, rnd.IntN(44))
+		for j := range b {
+			b[j] = byte(rnd.Uint32())
+		}
+		if len(b) > 0 {
+			b[0] = b[0]&^(kind|noData) | data
+		}
+		// It takes the last four bytes for a checksum.
+		var mac layers.Dot11
+		err := mac.DecodeFromBytes(append(bytes.Clone(b), 0, 0, 0, 0), gopacket.NilDecodeFeedback)
+		whole := err == nil && len(mac.Contents) <= len(b)
+		h, ok := parseDot11(b)
+		if ok != whole {
+			t.Fatalf("%x: %v, gopacket says %v", b, ok, err)
+		}
+		if !ok {
+			continue
+		}
+		sizes[h.size]++
+		if h.size != len(mac.Contents) || h.fragment != (mac.Flags.MF() || mac.FragmentNumber != 0) || h.protected != mac.Flags.WEP() {
+			t.Fatalf("frame %d, %x: %+v, gopacket says %+v", i, b, h, mac)
+		}
+		// gopacket has no name for the bit; it follows the acknowledgement policy.
+		if want := mac.QOS != nil && b[len(mac.Contents)-2-htcLen(&mac)]&0x80 != 0; h.aggregate != want {
+			t.Fatalf("frame %d, %x: aggregate %v", i, b, h.aggregate)
+		}
+	}
+	for _, n := range []int{24, 26, 30, 32, 36} {
+		if sizes[n] == 0 {
+			t.Errorf("no header of %d bytes among %v", n, sizes)
+		}
+	}
+}
+
+func htcLen(m *layers.Dot11) int {
+	if m.HTControl == nil {
+		return 0
+	}
+	return 4
+}

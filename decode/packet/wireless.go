@@ -1,10 +1,5 @@
 package packet
 
-import (
-	"github.com/google/gopacket"
-	"github.com/google/gopacket/layers"
-)
-
 // radiotap reads the header of radiotap.org, and from its flags whether a
 // checksum or padding is in the frame.
 func (ps *Parser) radiotap(b []byte, wire int, p *Packet) Cause {
@@ -117,7 +112,7 @@ func (ps *Parser) wireless(b []byte, wire int, p *Packet) Cause {
 
 // wirelessFrame reads an 802.11 frame (IEEE 802.11-2020 section 9.2).
 func (ps *Parser) wirelessFrame(b []byte, wire int, f wirelessFlags, p *Packet) Cause {
-	const version, kind, data, noData, aggregate = 3, 0x0c, 0x08, 0x40, 0x80
+	const version, kind, data, noData = 3, 0x0c, 0x08, 0x40
 	const minLen = 10
 	if len(b) < minLen {
 		return short(wire, minLen, TruncatedLink, BadLink)
@@ -134,21 +129,21 @@ func (ps *Parser) wirelessFrame(b []byte, wire int, f wirelessFlags, p *Packet) 
 	if f&frameHasFCS != 0 {
 		b, wire = cut(b, wire, wire-4)
 	}
-	mac, n, ok := dot11(b)
+	mac, ok := parseDot11(b)
+	n := mac.size
 	if !ok {
 		return short(wire, n, TruncatedLink, BadLink)
 	}
-	if mac.Flags.MF() || mac.FragmentNumber != 0 {
+	if mac.fragment {
 		return WirelessFragment
 	}
-	// The control bytes of QoS stand at the end of the addresses.
-	if mac.QOS != nil && b[qosOffset(b)]&aggregate != 0 {
+	if mac.aggregate {
 		return ps.aggregate(b, wire, n, p)
 	}
 	if f&framePadded != 0 {
 		n = (n + 3) &^ 3
 	}
-	if mac.Flags.WEP() {
+	if mac.protected {
 		// Some drivers decrypt, and leave the flag and perhaps the 8 bytes of
 		// the initialization vector.
 		switch {
@@ -165,17 +160,55 @@ func (ps *Parser) wirelessFrame(b []byte, wire int, f wirelessFlags, p *Packet) 
 	return ps.llc(b[n:], wire-n, 0, p)
 }
 
-func startsWithSNAP(b []byte, n int) bool {
-	return len(b) >= n+6 && be.Uint32(b[n:]) == 0xaaaa0300 && b[n+4] == 0 && (b[n+5] == 0 || b[n+5] == 0xf8)
+// A dot11 is what matters of the MAC header of an 802.11 data frame (IEEE
+// 802.11-2020 sections 9.2.4 and 9.3.2.1).
+type dot11 struct {
+	size      int  // bytes
+	fragment  bool // of a longer frame
+	protected bool // encrypted, or it was
+	aggregate bool // an A-MSDU
 }
 
-// qosOffset returns where the QoS control field is.
-func qosOffset(b []byte) int {
-	const toDS, fromDS = 1, 2
-	if b[1]&(toDS|fromDS) == toDS|fromDS {
-		return 30
+// parseDot11 reads the MAC header of a data frame. It returns false when b is too
+// short for it.
+func parseDot11(b []byte) (h dot11, ok bool) {
+	const (
+		control  = 2 // bytes
+		sequence = 22
+		address4 = 24
+
+		qos                                             = 0x80 // in byte 0
+		toDS, fromDS, moreFragments, protected, plusHTC = 0x01, 0x02, 0x04, 0x40, 0x80
+		fragmentNumber                                  = 0x0f
+		aMSDU                                           = 0x80
+	)
+	h.size = address4
+	if len(b) < control {
+		return h, false
 	}
-	return 24
+	flags := b[1]
+	if flags&(toDS|fromDS) == toDS|fromDS {
+		h.size += 6
+	}
+	qosAt := h.size
+	if b[0]&qos != 0 {
+		h.size += 2
+		// Of other frames the bit once meant that order matters.
+		if flags&plusHTC != 0 {
+			h.size += 4
+		}
+	}
+	if len(b) < h.size {
+		return h, false
+	}
+	h.fragment = flags&moreFragments != 0 || b[sequence]&fragmentNumber != 0
+	h.protected = flags&protected != 0
+	h.aggregate = b[0]&qos != 0 && b[qosAt]&aMSDU != 0
+	return h, true
+}
+
+func startsWithSNAP(b []byte, n int) bool {
+	return len(b) >= n+6 && be.Uint32(b[n:]) == 0xaaaa0300 && b[n+4] == 0 && (b[n+5] == 0 || b[n+5] == 0xf8)
 }
 
 // aggregate reads an A-MSDU (IEEE 802.11-2020 section 9.3.2.2) that holds one
@@ -194,28 +227,4 @@ func (ps *Parser) aggregate(b []byte, wire, n int, p *Packet) Cause {
 	}
 	b, wire = cut(b[n+size:], wire-n-size, length)
 	return ps.llc(b, wire, 0, p)
-}
-
-// dot11MaxLen is the longest 802.11 header: four addresses, QoS and HT control.
-const dot11MaxLen = 36
-
-// dot11 decodes the header of an 802.11 data frame and returns its length. It
-// returns false when b is too short for it.
-//
-// gopacket takes the last four bytes for a checksum, whether they are or not,
-// and keeps references to its input: it gets a copy of the header alone.
-func dot11(b []byte) (mac layers.Dot11, n int, ok bool) {
-	defer func() {
-		if recover() != nil {
-			ok = false
-		}
-	}()
-	var head [dot11MaxLen + 4]byte
-	n = dot11MaxLen
-	size := copy(head[:dot11MaxLen], b)
-	if err := mac.DecodeFromBytes(head[:size+4], gopacket.NilDecodeFeedback); err != nil {
-		return mac, n, false
-	}
-	n = len(mac.Contents)
-	return mac, n, n <= size
 }
