@@ -124,7 +124,7 @@ func TestDecodeEnd(t *testing.T) {
 func FuzzDecode(f *testing.F) {
 	f.Add(message(11, allAttrs()), uint16(0))
 	f.Add(append(message(1, allAttrs()), message(3, nil)...), uint16(flagAckTLVs))
-	f.Add(appendNest(nil, attrAddr, appendEndpoint(nil, Endpoint{ID: 3, Addr: netip.MustParseAddr("fd00::1"), Port: 80, Flags: 255, IfIndex: 2})), uint16(flagCapped))
+	f.Add(appendNest(nil, attrAddr, endpointAttrs(Endpoint{ID: 3, Addr: netip.MustParseAddr("fd00::1"), Port: 80, Flags: 255, IfIndex: 2})), uint16(flagCapped))
 	f.Add(appendUint32(appendUint32(nil, attrRcvAddAddrs, 3), attrSubflows, 8), uint16(0))
 	f.Fuzz(func(t *testing.T, b []byte, flags uint16) {
 		_ = decodeEvents(b, testFamily, func(e Event) bool {
@@ -142,7 +142,7 @@ func FuzzDecode(f *testing.F) {
 			return
 		}
 		e.AppendPMNLCtl(nil)
-		again, err := decodeEndpoint(appendNest(nil, attrAddr, appendEndpoint(nil, e)))
+		again, err := decodeEndpoint(appendNest(nil, attrAddr, endpointAttrs(e)))
 		if err != nil || again != e {
 			t.Errorf("%+v: %+v, %v", e, again, err)
 		}

@@ -233,7 +233,7 @@ func (c *Conn) nest(e *Endpoint) ([]byte, error) {
 	if err := c.resolve(e); err != nil {
 		return nil, err
 	}
-	return appendNest(nil, attrAddr, appendEndpoint(nil, *e)), nil
+	return appendNest(nil, attrAddr, endpointAttrs(*e)), nil
 }
 
 func (c *Conn) resolve(e *Endpoint) error {
@@ -257,7 +257,7 @@ func appendNest(b []byte, typ uint16, inner []byte) []byte {
 	return appendAttr(b, typ|nested, inner...)
 }
 
-func appendEndpoint(b []byte, e Endpoint) []byte {
+func endpointAttrs(e Endpoint) (b []byte) {
 	if e.Addr.IsValid() {
 		b = appendIP(b, e.Addr)
 	}

@@ -70,7 +70,7 @@ func (c *Conn) subflow(op string, cmd uint8, t Token, local Endpoint, remote net
 	if err == nil {
 		nest = t.append(nest)
 		if remote.Addr().IsValid() {
-			nest = appendNest(nest, attrAddrRemote, appendEndpoint(nil, Endpoint{Addr: remote.Addr().Unmap(), Port: remote.Port()}))
+			nest = appendNest(nest, attrAddrRemote, endpointAttrs(Endpoint{Addr: remote.Addr().Unmap(), Port: remote.Port()}))
 		}
 		_, err = c.ask(cmd, ack, nest)
 	}

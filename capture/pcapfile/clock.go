@@ -36,7 +36,7 @@ func newClock(resolution uint8, offset int64) clock {
 // beyond what an int64 holds, the years 1677 to 2262: then it is the last one
 // that is not.
 func (c *clock) nanos(t uint64) (ns int64, ok bool) {
-	high, low := uint64(0), t
+	var high, low uint64
 	switch e := uint(c.resolution & 0x7f); {
 	case c.resolution&0x80 != 0:
 		high, low = bits.Mul64(t, 1e9)
@@ -50,8 +50,6 @@ func (c *clock) nanos(t uint64) (ns int64, ok bool) {
 		high, low = bits.Mul64(t, tens[9-e])
 	case e-9 < uint(len(tens)):
 		low = t / tens[e-9]
-	default:
-		low = 0
 	}
 	if c.offset < 0 {
 		back := uint64(-c.offset)

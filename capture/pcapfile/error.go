@@ -66,8 +66,8 @@ func causef(kind error, format string, args ...any) error {
 }
 
 // fail returns an *Error about the file as a whole.
-func (r *Reader) fail(off int64, field string, err error) error {
-	return &Error{File: r.name, Off: off, Field: field, Err: err}
+func (r *Reader) fail(field string, err error) error {
+	return &Error{File: r.name, Field: field, Err: err}
 }
 
 // bad returns an *Error about the record or block at r.w.pos.

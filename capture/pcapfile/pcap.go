@@ -42,10 +42,10 @@ type pcapState struct {
 // startPcap reads the file header.
 func (r *Reader) startPcap(head []byte) error {
 	if len(head) < pcapHeader {
-		return r.fail(0, "file header", causef(ErrTruncated, "file ends inside it, %d of %d bytes are there", len(head), pcapHeader))
+		return r.fail("file header", causef(ErrTruncated, "file ends inside it, %d of %d bytes are there", len(head), pcapHeader))
 	}
 	if field, err := r.pcapHeader(head); err != nil {
-		return r.fail(0, field, err)
+		return r.fail(field, err)
 	}
 	switch r.pcap.magic {
 	case magicNano:

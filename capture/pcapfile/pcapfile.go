@@ -182,7 +182,7 @@ func (r *Reader) openFile(f *os.File) error {
 		return err
 	}
 	if st.IsDir() {
-		return r.fail(0, "", causef(ErrFormat, "a directory, not a capture"))
+		return r.fail("", causef(ErrFormat, "a directory, not a capture"))
 	}
 	// files of procfs and the like say that they are empty
 	if !st.Mode().IsRegular() || st.Size() == 0 {
@@ -221,7 +221,7 @@ func (r *Reader) openStream(rd io.Reader) error {
 	r.src = r.read
 	head, err := readHead(r.src)
 	if err != nil {
-		return r.fail(0, "", err)
+		return r.fail("", err)
 	}
 	if sniff(head) == isGzip {
 		r.gzip = true
@@ -231,7 +231,7 @@ func (r *Reader) openStream(rd io.Reader) error {
 			head, err = readHead(z)
 		}
 		if err != nil {
-			return r.fail(0, "", r.sourceError(err))
+			return r.fail("", r.sourceError(err))
 		}
 	}
 	r.carry = head
@@ -251,7 +251,7 @@ func (r *Reader) start(head []byte) error {
 		r.format, r.isNG = "pcapng", true
 		r.ng.maxBlock = r.cfg.MaxPacket + largestOptions
 	default:
-		return r.fail(0, "", describe(head, r.gzip))
+		return r.fail("", describe(head, r.gzip))
 	}
 	if r.gzip {
 		r.format += " gzip"

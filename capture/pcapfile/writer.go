@@ -199,12 +199,12 @@ func (w *Writer) room(size int) (ok bool, err error) {
 		gap := w.limit - w.n
 		switch {
 		case w.n > 0 && gap <= w.limit/mostPadding && w.pad():
-			err = w.Flush()
+			_ = w.Flush() // w.err keeps what is wrong
 		case w.limit+w.step <= len(w.buf):
 			// padding would cost too much
 			w.limit += w.step
 		case w.n > 0:
-			err = w.Flush()
+			_ = w.Flush()
 		default:
 			return false, nil
 		}

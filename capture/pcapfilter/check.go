@@ -75,7 +75,7 @@ func check(code []Instruction) error {
 		if !to(0) {
 			return bad("is the last")
 		}
-		written[i+1] = written[i+1] & here
+		written[i+1] &= here
 	}
 	return nil
 }

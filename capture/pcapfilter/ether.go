@@ -13,10 +13,10 @@ func (c *compiler) etherHost(t token, q quals, addr []byte) *cond {
 	case !c.mac:
 		c.failAt(t, "hardware addresses are not supported for "+c.name)
 	case c.kind == kindWLAN:
-		if out := c.wlanHost(t, addr, q.dir); out != nil {
+		if out := c.wlanHost(addr, q.dir); out != nil {
 			return out
 		}
-		return directed(q.dir, func(dir string) *cond { return c.wlanHost(t, addr, dir) })
+		return directed(q.dir, func(dir string) *cond { return c.wlanHost(addr, dir) })
 	}
 	c.checkDirection(q)
 	dst, src := c.link.dst, c.link.src

@@ -62,15 +62,15 @@ var marks = []string{">=", "<=", "!=", "==", "<<", ">>", "&&", "||"}
 func next(expr string, i int) (token, error) {
 	t := token{off: i}
 	s := expr[i:]
-	fail := func(size int, msg, hint string) (token, error) {
-		return t, &Error{Expr: expr, Off: i, Len: size, Msg: msg, Hint: hint}
+	fail := func(size int, msg string) (token, error) {
+		return t, &Error{Expr: expr, Off: i, Len: size, Msg: msg}
 	}
 	// A word, and whatever addresses begin here.
 	size := wordSize(s)
 	if n := ipv6Size(s); n > size {
 		t.kind, t.text, t.end = tokIPv6, s[:n], i+n
 		if _, err := netip.ParseAddr(t.text); err != nil {
-			return fail(n, "this is no IPv6 address", "")
+			return fail(n, "this is no IPv6 address")
 		}
 		return t, nil
 	}
@@ -79,7 +79,7 @@ func next(expr string, i int) (token, error) {
 		return t, nil
 	}
 	if n := brokenMAC(s); n > size {
-		return fail(n, "this is no hardware address", "")
+		return fail(n, "this is no hardware address")
 	}
 	if size > 0 {
 		t.text, t.end = s[:size], i+size
@@ -87,7 +87,7 @@ func next(expr string, i int) (token, error) {
 		case n == size && parts == 1:
 			var why string
 			if t.number, why = number(t.text); why != "" {
-				return fail(size, why, "")
+				return fail(size, why)
 			}
 			t.kind = tokNumber
 		case n == size && parts <= 4:
@@ -110,7 +110,7 @@ func next(expr string, i int) (token, error) {
 			n = len(s) - 1
 		}
 		if n == 0 {
-			return fail(1, "expected a name behind the backslash", "")
+			return fail(1, "expected a name behind the backslash")
 		}
 		t.kind, t.text, t.end = tokName, s[1:1+n], i+1+n
 		return t, nil
@@ -138,7 +138,7 @@ func next(expr string, i int) (token, error) {
 		t.text, t.end = s[:1], i+1
 		return t, nil
 	}
-	return fail(1, "this character has no meaning here", "")
+	return fail(1, "this character has no meaning here")
 }
 
 func letterOrDigit(c byte) bool {

@@ -67,7 +67,7 @@ func (c *compiler) prelude() *cond {
 // wlanHost is true if the frame has the hardware address. Where it stands, and
 // whether it stands there at all, depends on the type and direction of the
 // frame (IEEE 802.11, 9.3).
-func (c *compiler) wlanHost(t token, addr []byte, dir string) *cond {
+func (c *compiler) wlanHost(addr []byte, dir string) *cond {
 	control, flags := c.at(c.hdr, 0, 1), c.at(c.hdr, 1, 1)
 	has := func(off int64) *cond { return c.bytesAt(c.hdr, off, addr) }
 	toDS, fromDS := anyBits(flags, 0x01), anyBits(flags, 0x02)

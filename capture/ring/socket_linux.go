@@ -288,7 +288,7 @@ func (s *socket) mapRing(c *Config) error {
 
 func (s *socket) close() {
 	if s.mem != nil {
-		unix.Munmap(s.mem)
+		_ = unix.Munmap(s.mem)
 		s.mem = nil
 	}
 	if s.fd >= 0 {

@@ -77,7 +77,7 @@ func (s *Source) Stats() (all []Stats) {
 func (s *Source) Wake() {
 	one := []byte{7: 0}
 	binary.NativeEndian.PutUint64(one, 1)
-	unix.Write(s.wake, one)
+	_, _ = unix.Write(s.wake, one) // full is as good: it wakes
 }
 
 // Close ends the capture. Batches of it must not be used any more.
@@ -184,7 +184,7 @@ func (s *Source) sleep(wait time.Duration) error {
 	}
 	if last := &s.poll[len(s.poll)-1]; last.Revents != 0 {
 		var buf [8]byte
-		unix.Read(s.wake, buf[:])
+		_, _ = unix.Read(s.wake, buf[:])
 	}
 	for i, sock := range s.socks {
 		if s.poll[i].Revents&unix.POLLERR == 0 {
@@ -232,7 +232,7 @@ func (s *Source) merge(b *Batch, wait time.Duration) error {
 			return err
 		}
 		if s.poll[len(s.poll)-1].Revents != 0 {
-			wait, end = 0, time.Now()
+			end = time.Now()
 		}
 	}
 }

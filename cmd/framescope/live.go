@@ -132,7 +132,7 @@ func (l *live) run(ctx context.Context) error {
 	}
 	err := l.loop(ctx)
 	l.bar.clear()
-	return l.end(ctx, err)
+	return l.end(err)
 }
 
 // open opens the namespace, the sockets and the file, and gives up all rights.
@@ -340,10 +340,10 @@ func (l *live) written(now time.Time) error {
 	return l.file.FlushDue(now)
 }
 
-// statistics tells the file what will stand at its end.
+// statistics tells the file what will stand at its end. The file keeps its errors.
 func (l *live) statistics(all []ring.Stats, now time.Time) {
 	for i, s := range all {
-		l.file.Statistics(uint16(i), s.Received, s.Dropped, l.began, now)
+		_ = l.file.Statistics(uint16(i), s.Received, s.Dropped, l.began, now)
 	}
 }
 
@@ -358,7 +358,7 @@ func (l *live) survives(err error) bool {
 }
 
 // end prints what it comes to.
-func (l *live) end(ctx context.Context, err error) error {
+func (l *live) end(err error) error {
 	var dropped int64
 	stats := l.src.Stats()
 	for _, s := range stats {

@@ -325,7 +325,7 @@ var subflowColumns = []subflowColumn{
 	{"ids", false, true, func(_ *mptcpctl.Connection, s *mptcpctl.SubflowInfo) string {
 		return fmt.Sprintf("%d/%d", s.LocalID, s.RemoteID)
 	}},
-	{"state", false, false, func(c *mptcpctl.Connection, s *mptcpctl.SubflowInfo) string { return subflowState(c, s) }},
+	{"state", false, false, subflowState},
 	{"sent", true, false, func(_ *mptcpctl.Connection, s *mptcpctl.SubflowInfo) string {
 		if s.Over > 0 {
 			sent, _ := s.Rate()

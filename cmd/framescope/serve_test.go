@@ -73,7 +73,7 @@ func TestServeEcho(t *testing.T) {
 		defer conn.Close()
 		conn.Write([]byte("GET /\x1b[1m HTTP/1.1\r\nHost: x\r\n\r\n"))
 		conn.Read(make([]byte, 1))
-		if c, err = peer.Dial(t.Context(), "ws://"+addr+"/open", nil); err != nil {
+		if _, err = peer.Dial(t.Context(), "ws://"+addr+"/open", nil); err != nil {
 			t.Fatal(err)
 		}
 	}

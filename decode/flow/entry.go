@@ -28,7 +28,7 @@ func (en *entry) owns(pk *packet.Packet, dir uint8) bool {
 			return false
 		case en.seen&d != 0:
 			// A SYN that the capture put behind its data.
-			return uint32(en.next[dir]-pk.Seq) < near
+			return en.next[dir]-pk.Seq < near
 		default:
 			return pk.Flags&flagACK != 0 || en.synced&o != 0 || en.seen&o == 0
 		}

@@ -164,7 +164,8 @@ func (d *Decoder[H, F]) fail(b []byte, size int, payload int64, err error) (int,
 		err = fmt.Errorf("the format is at fault: header of %d bytes, payload of %d, in %d bytes: %v", size, payload, len(b), err)
 	}
 	e := &decode.Error{Layer: "frame", Field: "header", Err: err}
-	if f, ok := err.(*decode.Error); ok {
+	var f *decode.Error
+	if errors.As(err, &f) {
 		*e = *f
 	}
 	e.Off += d.off

@@ -131,7 +131,7 @@ func (ps *Parser) rareLink(link uint16, b []byte, wire int, p *Packet) Cause {
 	case linkIPoIB:
 		// RFC 4391 section 6: a type and two zero bytes. Older captures have
 		// the 40 bytes of a global route header before.
-		k, n = etherType, 4
+		n = 4
 		if len(b) >= 44 && (b[2] != 0 || b[3] != 0 || be.Uint16(b) < minType) {
 			n = 44
 		}

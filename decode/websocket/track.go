@@ -85,11 +85,12 @@ func (s *Side) beginFrame(c *frame.Chunk[Header]) {
 		s.orphan = false
 		s.beginMessage(f)
 	case h.Opcode == Continuation:
-		if s.message != nil {
+		switch {
+		case s.message != nil:
 			f.part = partMessage
-		} else if !s.orphan {
+		case !s.orphan:
 			f.Issues.Add(finding.UnexpectedContinuation)
-		} else if h.Fin {
+		case h.Fin:
 			s.orphan = false
 		}
 	default:

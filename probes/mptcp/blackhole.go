@@ -64,7 +64,7 @@ func (d *diagnosis) blackhole() {
 		fmt.Sprintf("MPTcpExtMPCapableSYNTXDisabled %d: at least so many connections were made without MPTCP since, probes of doctor included", disabled),
 		fmt.Sprintf("net.mptcp.blackhole_timeout = %d", int(timeout.Seconds())),
 	}
-	for _, c := range d.fallen(func(c *conn) bool { return c.Fallback == never }, 3) {
+	for _, c := range d.fallen(func(c *conn) bool { return c.Fallback == never }) {
 		seen = append(seen, c+": an MPTCP socket that the kernel connected with TCP")
 	}
 	active := timeout > 0

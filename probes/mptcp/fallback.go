@@ -8,11 +8,11 @@ import (
 	"framescope/mptcpctl"
 )
 
-// fallen names up to max connections that fell back and match.
-func (d *diagnosis) fallen(match func(*conn) bool, max int) (all []string) {
+// fallen names up to maxConns connections that fell back and match.
+func (d *diagnosis) fallen(match func(*conn) bool) (all []string) {
 	for i := range d.o.Now.Connections {
 		c := &d.o.Now.Connections[i]
-		if c.Fallback != mptcpctl.NoFallback && match(c) && len(all) < max {
+		if c.Fallback != mptcpctl.NoFallback && match(c) && len(all) < maxConns {
 			all = append(all, name(c))
 		}
 	}
@@ -23,7 +23,7 @@ func (d *diagnosis) fallen(match func(*conn) bool, max int) (all []string) {
 func (d *diagnosis) fallbacks() {
 	o := d.o
 	if n := o.total("MPCapableFallbackSYNACK"); n > 0 {
-		live := d.fallen(func(c *conn) bool { return c.Fallback == handshake && !c.Accepted }, maxConns)
+		live := d.fallen(func(c *conn) bool { return c.Fallback == handshake && !c.Accepted })
 		severity := finding.Warning
 		f := Finding{
 			ID:     IDFallbackSYNACK,
@@ -45,7 +45,7 @@ func (d *diagnosis) fallbacks() {
 		d.addAs(severity, f)
 	}
 	if n := o.total("MPCapableSYNTXDrop"); n > 0 {
-		live := d.fallen(func(c *conn) bool { return c.Fallback == never || c.Fallback == handshake }, maxConns)
+		live := d.fallen(func(c *conn) bool { return c.Fallback == never || c.Fallback == handshake })
 		d.counts(Finding{
 			ID: IDSYNDropped, Detail: fmt.Sprintf("%s came about only after the option was left out, some 3 s late", plural(n, "connection")),
 			Evidence:  append(d.counted("MPCapableSYNTX", "MPCapableSYNTXDrop", "TcpExtTCPSynRetrans"), live...),
@@ -56,7 +56,7 @@ func (d *diagnosis) fallbacks() {
 	if n := o.total("MPCapableDataFallback"); n > 0 {
 		d.counts(Finding{
 			ID: IDFallbackData, Detail: "the first data came without a mapping",
-			Evidence:  append(d.counted("MPCapableSYNACKRX", "MPCapableACKRX", "MPCapableDataFallback"), d.fallen(func(*conn) bool { return true }, maxConns)...),
+			Evidence:  append(d.counted("MPCapableSYNACKRX", "MPCapableACKRX", "MPCapableDataFallback"), d.fallen(func(*conn) bool { return true })...),
 			Fix:       []string{"let the middlebox pass TCP option 30 in all packets, not in SYNs only"},
 			Elsewhere: "which hop it is: capture at both ends: " + d.capture("tcp port PORT"),
 		}, "MPCapableDataFallback")
@@ -72,7 +72,7 @@ func (d *diagnosis) fallbacks() {
 	if o.total("DssFallback")+o.total("InfiniteMapTx")+o.total("InfiniteMapRx") > 0 {
 		d.counts(Finding{
 			ID: IDFallbackInfinite, Detail: "connections went on without mappings",
-			Evidence: append(d.counted("DssFallback", "InfiniteMapTx", "InfiniteMapRx"), d.fallen(func(c *conn) bool { return c.Fallback == mptcpctl.FallbackLater }, maxConns)...),
+			Evidence: append(d.counted("DssFallback", "InfiniteMapTx", "InfiniteMapRx"), d.fallen(func(c *conn) bool { return c.Fallback == mptcpctl.FallbackLater })...),
 			Fix:      []string{"find the middlebox that changes data or options: capture at both ends: " + d.capture("tcp port PORT")},
 		}, "DssFallback", "InfiniteMapTx", "InfiniteMapRx")
 	}

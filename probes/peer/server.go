@@ -169,14 +169,12 @@ func addrPort(a net.Addr) netip.AddrPort {
 	return netip.AddrPortFrom(p.Addr().Unmap(), p.Port())
 }
 
-// pause waits, and reports false if ctx was done first.
-func pause(ctx context.Context, d time.Duration) bool {
+// pause waits, but not longer than until ctx is done.
+func pause(ctx context.Context, d time.Duration) {
 	t := time.NewTimer(d)
 	defer t.Stop()
 	select {
 	case <-t.C:
-		return true
 	case <-ctx.Done():
-		return false
 	}
 }

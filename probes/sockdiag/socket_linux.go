@@ -78,9 +78,7 @@ func openSocket(ns *os.File, groups []Group, buffer int) (*socket, error) {
 	s.writeOne = func(fd uintptr) bool {
 		n, err := unix.Write(int(fd), s.buf)
 		s.n, s.errno = n, 0
-		if err != nil {
-			s.errno = err.(unix.Errno)
-		}
+		errors.As(err, &s.errno)
 		return err != unix.EAGAIN
 	}
 	return s, nil
