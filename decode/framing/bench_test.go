@@ -46,6 +46,11 @@ func benchStream(name string, n int) (b []byte, frames int) {
 			b = binary.LittleEndian.AppendUint32(b, uint32(16+n))
 			b = append(append(b, make([]byte, 12)...), payload...)
 			b = append(b, make([]byte, -n&3)...)
+		case "postgresql":
+			b = append(b, 'd')
+			b = append(binary.BigEndian.AppendUint32(b, uint32(4+n)), payload...)
+		case "redis":
+			b = append(append(fmt.Appendf(b, "$%d\r\n", n), payload...), "\r\n"...)
 		case "dns-tcp":
 			b = append(binary.BigEndian.AppendUint16(b, uint16(n)), payload...)
 		case "websocket":

@@ -113,6 +113,8 @@ func (c *compiler) framing(n *node) error {
 		if shortest == 0 || v.minHeader < shortest {
 			shortest = v.minHeader
 		}
+		// A variant that no constant chooses is chosen by who sends it.
+		v.sided = v.before > 0 || v.from != Either && i < len(f.variants)-1 && !v.chosen()
 	}
 	for i := range f.variants {
 		v := &f.variants[i]
@@ -124,6 +126,22 @@ func (c *compiler) framing(n *node) error {
 	f.compileFast()
 	f.silence()
 	return nil
+}
+
+// chosen reports whether a constant chooses v.
+func (v *variant) chosen() bool {
+	at := 0
+	for i := range v.fields {
+		f := &v.fields[i]
+		if at >= v.commit || f.when != nil || f.from >= 0 || f.size == 0 {
+			return false
+		}
+		if f.equals != nil {
+			return true
+		}
+		at += f.size
+	}
+	return false
 }
 
 func validName(s string) bool {
@@ -161,7 +179,7 @@ func (c *compiler) variant(v *variant, n, root *node, listed bool) error {
 	v.kind, v.kindBit = -1, -1
 	v.maxPayload = c.f.maxPayload
 	if listed {
-		if err := n.only("a variant", "name", "from", "kind", "fields", "payload", "trailer"); err != nil {
+		if err := n.only("a variant", "name", "from", "before", "kind", "fields", "payload", "trailer"); err != nil {
 			return err
 		}
 		name := n.get("name")
@@ -178,6 +196,16 @@ func (c *compiler) variant(v *variant, n, root *node, listed bool) error {
 				return err
 			}
 			v.from = map[string]Direction{"client": Client, "server": Server}[side]
+		}
+		if before := n.get("before"); before != nil {
+			if v.from == Either {
+				return before.fault("found before without from: client or server")
+			}
+			m, err := before.number("the stream offset before which it begins", 1, maxBefore)
+			if err != nil {
+				return err
+			}
+			v.before = int64(m)
 		}
 	}
 	if a := root.get("align"); a != nil {
@@ -260,6 +288,8 @@ func (c *compiler) measure(v *variant, n *node) error {
 		case f.kind == kindUntil:
 			size += f.limit + len(f.until)
 			variable = true
+		case f.kind == kindDecimal:
+			size += maxDigits + len(f.until)
 		case f.kind == kindPrefix:
 			size += f.limit + max(f.size, 5)
 			variable = true
@@ -293,6 +323,8 @@ func (f *field) shortest() int {
 		return f.size
 	case kindUntil:
 		return len(f.until)
+	case kindDecimal:
+		return 1 + len(f.until)
 	case kindPrefix:
 		return max(f.size, 1)
 	case kindLEB128, kindQUIC, kindHeaders:

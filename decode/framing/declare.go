@@ -100,7 +100,7 @@ func (c *compiler) field(f *field, n *node, where part, first bool) error {
 // numeric reports whether the field has a value that is a number.
 func (f *field) numeric() bool {
 	switch f.kind {
-	case kindUint, kindLEB128, kindQUIC:
+	case kindUint, kindDecimal, kindLEB128, kindQUIC:
 		return true
 	case kindJSON, kindHeaders:
 		return len(f.path) > 0

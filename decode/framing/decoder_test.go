@@ -231,6 +231,10 @@ var streams = map[string][]string{
 	"mqtt":    {"\x10\x10\x00\x04MQTT\x04\x02\x00\x3c\x00\x04abcd\x30\x05\x00\x01txy\xe0\x00"},
 	"grpc":    {"\x00\x00\x00\x00\x03abc\x01\x00\x00\x00\x00"},
 	"netlink": {"\x15\x00\x00\x00\x10\x00\x01\x00\x01\x00\x00\x00\x02\x00\x00\x00hello\x00\x00\x00\x10\x00\x00\x00\x03\x00\x02\x00\x01\x00\x00\x00\x02\x00\x00\x00"},
+	"postgresql": {"\x00\x00\x00\x08\x04\xd2\x16\x2f\x00\x00\x00\x09\x00\x03\x00\x00\x00Q\x00\x00\x00\x0dSELECT 1\x00X\x00\x00\x00\x04",
+		"R\x00\x00\x00\x08\x00\x00\x00\x00S\x00\x00\x00\x08a\x00b\x00Z\x00\x00\x00\x05IE\x00\x00\x00\x1aSERROR\x00VERROR\x00C42P01\x00\x00"},
+	"redis": {"*3\r\n$3\r\nSET\r\n$1\r\na\r\n$2\r\n\r\n\r\n$-1\r\n$0\r\n\r\n+OK\r\n-ERR x\r\n:-12\r\nPING\r\n",
+		"_\r\n#t\r\n,1.5\r\n(123\r\n!5\r\nERR x\r\n=6\r\ntxt:hi\r\n%1\r\n~2\r\n>3\r\n|1\r\n"},
 	"dns-tcp": {"\x00\x0c\x12\x34\x01\x00\x00\x00\x00\x00\x00\x00\x00\x00"},
 }
 
@@ -263,7 +267,8 @@ func TestKinds(t *testing.T) {
 	for name, want := range map[string]string{
 		"http2": "PREFACE SETTINGS WINDOW_UPDATE DATA", "mqtt": "CONNECT PUBLISH DISCONNECT", "zmtp": "greeting command message message",
 		"tls": "handshake alert", "amqp": "protocol-header method heartbeat", "netlink": "RTM_NEWLINK NLMSG_DONE",
-		"websocket": "text text text continuation ping pong", "http1": "request request", "length32": "  ",
+		"websocket": "text text text continuation ping pong", "http1": "request request", "length32": "  ", "postgresql": "SSLRequest StartupMessage Query Terminate",
+		"redis": "array string string string null string string simple string error integer inline command",
 	} {
 		r := newTranscript(t, builtin(t, name, Options{}), Either)
 		r.feed([]byte(streams[name][0]))

@@ -79,7 +79,7 @@ func (f *field) append(dst []Field, b []byte, off int, val uint64) []Field {
 	if len(b) == 0 {
 		return dst // as many bytes as another field says: none
 	}
-	out := Field{Field: decode.Field{Name: f.name, Off: off, Len: len(b)}}
+	out := Field{Field: decode.Field{Name: f.name, Off: off, Len: len(b)}, Constant: f.equals != nil}
 	switch f.kind {
 	case kindUint:
 		if len(f.bits) > 0 {
@@ -93,7 +93,7 @@ func (f *field) append(dst []Field, b []byte, off int, val uint64) []Field {
 		if f.equals != nil && string(b) != string(f.equals) {
 			out.Bad = "found " + hexText(b, len(b)) + ", expected " + hexText(f.equals, len(f.equals))
 		}
-	case kindLEB128, kindQUIC:
+	case kindDecimal, kindLEB128, kindQUIC:
 		out.Number, out.Numeric = val, true
 		out.Value = numberText(val, f.names, f.show, 8)
 	case kindBytes:
@@ -157,7 +157,7 @@ func appendLines(dst []Field, b []byte, off int, end string, start bool) []Field
 
 func (b *bitField) field(f *field, off int, val uint64) Field {
 	v := b.value(val, f.size)
-	out := Field{Field: decode.Field{Name: b.name, Bit: b.first % 8, Bits: b.bits, Value: numberText(v, b.names, b.show, (b.bits+7)/8)}, Number: v, Numeric: true}
+	out := Field{Constant: f.mask != nil && b.value(load(f.mask, f.little), f.size) != 0, Field: decode.Field{Name: b.name, Bit: b.first % 8, Bits: b.bits, Value: numberText(v, b.names, b.show, (b.bits+7)/8)}, Number: v, Numeric: true}
 	lo, hi := b.first/8, (b.first+b.bits-1)/8
 	if f.little {
 		lo, hi = f.size-1-hi, f.size-1-lo
@@ -174,8 +174,11 @@ func (b *bitField) field(f *field, off int, val uint64) Field {
 
 func numberText(v uint64, names map[uint64]string, s show, size int) string {
 	text := strconv.FormatUint(v, 10)
-	if s == showHex {
+	switch {
+	case s == showHex:
 		text = fmt.Sprintf("0x%0*x", 2*size, v)
+	case s == showText && v > ' ' && v < 0x7f:
+		text = string(rune(v))
 	}
 	if names != nil {
 		if name, ok := names[v]; ok {
@@ -228,7 +231,7 @@ func (v *variant) kindOf(raw []byte) (kind string) {
 		}
 		if name, ok := names[val]; ok {
 			kind = name
-		} else if f.kind == kindUint || f.kind == kindLEB128 || f.kind == kindQUIC {
+		} else if f.kind == kindUint || f.kind == kindDecimal || f.kind == kindLEB128 || f.kind == kindQUIC {
 			kind = strconv.FormatUint(val, 10)
 		} else {
 			text := raw[start:end]

@@ -10,7 +10,7 @@ func (c *compiler) form(f *field, n *node, where part) error {
 	size, prefix, until, typ := n.get("size"), n.get("prefix"), n.get("until"), n.get("type")
 	if typ != nil {
 		var err error
-		if kindName, err = typ.choice("the field's type", "uint", "bytes", "string", "leb128", "quic", "headers", "json"); err != nil {
+		if kindName, err = typ.choice("the field's type", "uint", "bytes", "string", "decimal", "leb128", "quic", "headers", "json"); err != nil {
 			return err
 		}
 	} else if prefix != nil || until != nil {
@@ -74,6 +74,20 @@ func (c *compiler) form(f *field, n *node, where part) error {
 		}
 		if size != nil {
 			return c.sized(f, size, where, limit)
+		}
+	case kindDecimal:
+		if until == nil {
+			return n.fault("%q has no until: the bytes that end it", f.name)
+		}
+		if err := c.ended(f, until); err != nil {
+			return err
+		}
+		if f.until[0] >= '0' && f.until[0] <= '9' {
+			return until.fault("a digit cannot end a number")
+		}
+		until = nil
+		if err := unused(size, "size"); err != nil {
+			return err
 		}
 	case kindJSON:
 		if size == nil {
@@ -157,6 +171,11 @@ func (c *compiler) delimited(f *field, prefix, until *node) error {
 		return err
 	}
 	f.kind = kindUntil
+	return c.ended(f, until)
+}
+
+// ended reads the delimiter of a text.
+func (c *compiler) ended(f *field, until *node) error {
 	b, err := until.bytes("the bytes that end it")
 	if err == nil && (len(b) == 0 || len(b) > 16) {
 		err = until.fault("found %d bytes, expected 1 to 16", len(b))

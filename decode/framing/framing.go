@@ -139,6 +139,8 @@ type Field struct {
 	Number uint64
 	// Numeric says that Number is set.
 	Numeric bool
+	// Constant says that the framing knows the value beforehand.
+	Constant bool
 	// Bad says what is wrong with the field.
 	Bad string
 }

@@ -48,7 +48,10 @@ func (fr *Framing) measure(b []byte, h *Header, from Direction) (size int, paylo
 	var other error
 	for i := range fr.variants {
 		v := &fr.variants[i]
-		if from != Either && v.from != Either && v.from != from {
+		if v.from != from && v.from != Either && (from != Either || v.sided) {
+			continue
+		}
+		if v.before > 0 && (h.progress == nil || h.progress.at >= v.before) {
 			continue
 		}
 		size, payload, err = v.measure(fr, b, h)

@@ -118,6 +118,8 @@ func (v *variant) read(fr *Framing, f *field, b []byte, pos int, vals *values, p
 			return 0, 0, frame.ErrShort
 		}
 		return 0, pos + from + i + len(f.until), nil
+	case kindDecimal:
+		return f.decimal(fr, b, pos)
 	case kindLEB128:
 		return leb128(fr, f, b, pos, f.size)
 	case kindQUIC:
@@ -142,6 +144,26 @@ func (v *variant) read(fr *Framing, f *field, b []byte, pos int, vals *values, p
 		return 0, 0, frame.ErrShort
 	}
 	return val, pos + n, nil
+}
+
+// decimal reads digits up to the delimiter.
+func (f *field) decimal(fr *Framing, b []byte, pos int) (val uint64, end int, err error) {
+	i := pos
+	for ; i < len(b) && b[i] >= '0' && b[i] <= '9'; i++ {
+		if i == pos+maxDigits {
+			return 0, 0, fr.fault(pos, i+1-pos, f.name, "has more than %d digits", maxDigits)
+		}
+		val = val*10 + uint64(b[i]-'0')
+	}
+	for j, c := range f.until {
+		if i+j >= len(b) {
+			return 0, 0, frame.ErrShort
+		}
+		if b[i+j] != c || i == pos {
+			return 0, 0, fr.fault(pos, i+j+1-pos, f.name, "found %s, expected a number and %s", quoted(b[pos:i+j+1]), strconv.Quote(string(f.until)))
+		}
+	}
+	return val, i + len(f.until), nil
 }
 
 // leb128 reads a varint of at most n bytes.

@@ -9,6 +9,7 @@ const (
 	kindString              // the same, shown as text
 	kindPrefix              // a length, then as many bytes
 	kindUntil               // up to a delimiter
+	kindDecimal             // digits up to a delimiter, a number
 	kindLEB128              // 7 bits a byte, least significant first
 	kindQUIC                // RFC 9000 section 16
 	kindHeaders             // "Name: value" lines up to an empty one
@@ -16,7 +17,7 @@ const (
 )
 
 var kindNames = map[string]kind{
-	"uint": kindUint, "bytes": kindBytes, "string": kindString, "leb128": kindLEB128,
+	"uint": kindUint, "bytes": kindBytes, "string": kindString, "decimal": kindDecimal, "leb128": kindLEB128,
 	"quic": kindQUIC, "headers": kindHeaders, "json": kindJSON,
 }
 
@@ -137,6 +138,8 @@ type payload struct {
 type variant struct {
 	name    string
 	from    Direction
+	before  int64 // stream offset that its frames begin before; 0 for any
+	sided   bool  // taken only for streams of its side
 	fields  []field
 	payload payload
 	trailer []field
@@ -170,5 +173,7 @@ const (
 	usualHeader  = 8 << 10
 	usualPayload = 1 << 30
 	limitPayload = 1 << 48
+	maxDigits    = 18 // of a decimal number
+	maxBefore    = 1 << 10
 	maxBytes     = 4096 // of a fixed field
 )

@@ -40,6 +40,10 @@ func TestSpecErrors(t *testing.T) {
 		{"name: a\nfields: [{name: x, size: 4}]\npayload: {until: close}\ntrailer: [{name: t, size: 1}]", "nothing can follow it"},
 		{"name: a\nfields:\n  - {name: x, until: \"\\u0100\"}", "is no byte"},
 		{"name: a\nfields: [{name: x, size: 4, names: {a: b}}]", `found "a", expected a value`},
+		{"name: a\nfields: [{name: x, type: decimal}]", `"x" has no until: the bytes that end it`},
+		{"name: a\nfields: [{name: x, type: decimal, until: 5x}]", "a digit cannot end a number"},
+		{"name: a\nfields: [{name: x, type: decimal, until: x, size: 3}]", "a field of type decimal has no size"},
+		{"name: a\nvariants:\n  - {name: v, before: 1, fields: [{name: x, size: 1}]}", "found before without from: client or server"},
 		{"name: a\nlimits: {header: 2}\nfields: [{name: x, size: 4}]", "the header has 4 bytes, limits say at most 2"},
 		{"name: &a b\nfields: [{name: x, size: 4}]", "found anchor, expected a plain value"},
 		{"name: a\nfields: *x", "line 2, column 9: "},
@@ -135,6 +139,26 @@ fields:
   - {name: q, type: string, prefix: leb128}
   - {name: line, until: "\r\n"}
   - {name: fixed, type: string, size: 3}`, "\x02hi\x03abcGET x\r\nxyz", []string{` p length=2 p="hi" q length=3 q="abc" line="GET x" fixed="xyz" ""`}},
+		{"netstrings", `
+name: netstring
+fields: [{name: length, type: decimal, until: ":", counts: payload, max: 99}]
+trailer: [{name: end, type: string, equals: ","}]`, "5:hello,0:,012:hello world!,", []string{` length=5 "hello" end=","`, ` length=0 "" end=","`, ` length=12 "hello world!" end=","`}},
+		{"a decimal that is too large", `
+name: netstring
+fields: [{name: length, type: decimal, until: ":", counts: payload, max: 99}]`, "100:", []string{"netstring: offset 0: length: 100 exceeds max 99", "netstring: offset 0: length: 100 exceeds max 99"}},
+		{"a decimal that has no digits", `
+name: a
+fields: [{name: n, type: decimal, until: "\r\n", counts: payload}]`, "\r\n", []string{`a: offset 0: n: found "\r", expected a number and "\r\n"`, `a: offset 0: n: found "\r", expected a number and "\r\n"`}},
+		{"a decimal with something behind it", `
+name: a
+fields: [{name: n, type: decimal, until: "\r\n", counts: payload}]`, "12\rx", []string{`a: offset 0: n: found "12\rx", expected a number and "\r\n"`, `a: offset 0: n: found "12\rx", expected a number and "\r\n"`}},
+		{"a decimal of many digits", `
+name: a
+fields: [{name: n, type: decimal, until: ":"}]`, "0000000000000000001:", []string{"a: offset 0: n: has more than 18 digits", "a: offset 0: n: has more than 18 digits"}},
+		{"characters as values", `
+name: a
+kind: type
+fields: [{name: type, size: 1, show: text, names: {0x51: Query}}]`, "QZ\x00", []string{`Query type=Q Query ""`, `90 type=Z (unknown) ""`, `0 type=0 (unknown) ""`}},
 		{"text headers", `
 name: lsp
 fields:
@@ -302,7 +326,9 @@ func randomSpec(r *rand.Rand) string {
 			}
 			numeric := true
 			size := 1 + r.IntN(8)
-			switch r.IntN(12) {
+			switch r.IntN(13) {
+			case 12:
+				fmt.Fprintf(&b, ", type: decimal, until: %q", []string{":", "\r\n", " n"}[r.IntN(3)])
 			case 0:
 				fmt.Fprintf(&b, ", type: leb128, size: %d", 1+r.IntN(10))
 			case 1:
@@ -382,7 +408,14 @@ func randomSpec(r *rand.Rand) string {
 	}
 	b.WriteString("variants:\n")
 	for i := range 1 + r.IntN(3) {
-		fmt.Fprintf(&b, "  - name: v%d\n    fields:\n", i)
+		fmt.Fprintf(&b, "  - name: v%d\n", i)
+		if r.IntN(3) == 0 {
+			fmt.Fprintf(&b, "    from: %s\n", []string{"client", "server"}[r.IntN(2)])
+			if r.IntN(2) == 0 {
+				fmt.Fprintf(&b, "    before: %d\n", 1+r.IntN(20))
+			}
+		}
+		b.WriteString("    fields:\n")
 		fields("      ", 1+r.IntN(4), 256+i)
 		trailer("    ")
 	}
@@ -405,9 +438,10 @@ func FuzzSpec(f *testing.F) {
 			}
 			return
 		}
-		whole := cutUp(t, fr, Either, b, nil, 0, 0)
+		from := Direction(seed % 3)
+		whole := cutUp(t, fr, from, b, nil, 0, 0)
 		fr.fast = nil
-		if cut := cutUp(t, fr, Either, b, cuts, 0, 0); whole != cut {
+		if cut := cutUp(t, fr, from, b, cuts, 0, 0); whole != cut {
 			t.Errorf("%s\nwhole:\n%s\ncut by %d:\n%s", src, whole, cuts, cut)
 		}
 	})
@@ -476,4 +510,28 @@ func FuzzParse(f *testing.F) {
 		}
 		cutUp(t, fr, Either, src, []byte{7}, 0, 0)
 	})
+}
+
+// Which variants a side has, and those that only begin a stream.
+func TestSides(t *testing.T) {
+	f := spec(t, `
+name: a
+variants:
+  - {name: hello, from: server, before: 2, fields: [{name: x, type: string, equals: N}]}
+  - {name: order, from: client, fields: [{name: type, size: 1}, {name: n, size: 1, counts: payload}]}
+  - {name: report, fields: [{name: type, size: 1}, {name: n, size: 1, counts: payload}]}`)
+	for from, want := range map[Direction]string{Either: "report report", Client: "order order", Server: "hello hello report"} {
+		for cut := range 5 {
+			r := newTranscript(t, f, from)
+			in := []byte("N\x01xN\x00")
+			if from == Server {
+				in = []byte("NNN\x01x")
+			}
+			r.feed(in[:cut])
+			r.feed(in[cut:])
+			if got := strings.Join(r.kinds, " "); got != want || len(r.errs) > 0 || r.d.Close() != nil {
+				t.Errorf("%s, cut at %d: %s, want %s; %v", from, cut, got, want, r.errs)
+			}
+		}
+	}
 }
