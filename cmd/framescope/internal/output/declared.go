@@ -94,7 +94,7 @@ func says(f *record.Named, d *record.Declared) bool {
 		return true
 	case f.Bits > 0 && f.Number == 0:
 		return true // a bit that is not set
-	case f.Name == "magic", f.Name == "size", strings.HasSuffix(f.Name, "length"):
+	case f.Constant, f.Name == "size", strings.HasSuffix(f.Name, "length"):
 		return true
 	}
 	for i := range d.Checks {
