@@ -53,7 +53,7 @@ after everything before the damage was printed; 3 a file that you may not read;
 		RunE: func(_ *cobra.Command, args []string) error { return decodeFiles(std, &f, args) },
 	}
 	f.register(c)
-	c.Flags().StringVar(&f.hexdump, "hexdump", "", "dump the bytes of the frames that match the `expression`, field by field, with the packets they came in; nothing in them is redacted")
+	c.Flags().StringVar(&f.hexdump, "hexdump", "", "dump the bytes of the frames that match the `expression`, or of all, field by field, with the packets they came in; nothing in them is redacted")
 	_ = c.RegisterFlagCompletionFunc("hexdump", cobra.NoFileCompletions)
 	c.Flags().StringVarP(&f.capture, "capture-filter", "f", "", "decode only packets that match the `expression` of pcap-filter(7), such as 'tcp port 8765'")
 	_ = c.RegisterFlagCompletionFunc("capture-filter", cobra.NoFileCompletions)

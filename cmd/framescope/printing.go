@@ -143,7 +143,11 @@ func (f *printFlags) plan(std stdio) (cfg flow.Config, o output.Options, err err
 		cfg.Full = cfg.Full || usesPayload(match)
 	}
 	if f.hexdump != "" {
-		dumped, err := filter.Compile(f.hexdump)
+		expr := f.hexdump
+		if expr == "all" {
+			expr = ""
+		}
+		dumped, err := filter.Compile(expr)
 		if err != nil {
 			return cfg, o, marked("--hexdump", err)
 		}
