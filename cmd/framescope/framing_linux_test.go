@@ -1,8 +1,12 @@
 package main
 
 import (
+	"bufio"
+	"bytes"
+	"encoding/binary"
 	"encoding/json"
 	"fmt"
+	"math/rand/v2"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -136,5 +140,51 @@ func checkFramings(t *testing.T, lines []byte) {
 	if len(findings) != 2 || !strings.HasPrefix(findings[0], "framing-checksum at 3943: ") ||
 		!strings.HasPrefix(findings[1], "framing-truncated at 5189: ") || !strings.Contains(findings[1], "3770 bytes missing") {
 		t.Errorf("findings %q", findings)
+	}
+}
+
+// A file of 100 MB in chunks is dumped in memory that does not grow with it.
+func TestHexdumpLarge(t *testing.T) {
+	total := 100 << 20
+	if testing.Short() {
+		total /= 10
+	}
+	exe := buildCommand(t)
+	path := filepath.Join(t.TempDir(), "chunks.bin")
+	f, err := os.Create(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	w := bufio.NewWriter(f)
+	rnd, filler := rand.New(rand.NewPCG(1, 2)), rand.NewChaCha8([32]byte{1})
+	chunk := make([]byte, 64<<10)
+	frames, size := 0, 0
+	for ; size < total; frames++ {
+		n := rnd.IntN(len(chunk))
+		filler.Read(chunk[:n])
+		w.Write(binary.BigEndian.AppendUint32(nil, uint32(n)))
+		w.Write(chunk[:n])
+		size += 4 + n
+	}
+	if err := w.Flush(); err != nil {
+		t.Fatal(err)
+	}
+	f.Close()
+	for _, row := range []struct {
+		want string
+		args []string
+	}{
+		{fmt.Sprintf("%d frames, ", frames), nil},
+		{fmt.Sprintf("%d frames, ", frames), []string{"--payload", "full"}},
+		{fmt.Sprintf(`"type":"summary","frames":%d,"bytes":%d,"errors":0`, frames, size), []string{"--format", "json", "--payload", "full"}},
+	} {
+		r := process(t, exe, append([]string{"hexdump", "--framing", "length32", path}, row.args...)...)
+		if r.status != exitDone || !bytes.Contains(r.out, []byte(row.want)) {
+			t.Errorf("%q: exit status %d, %.200s %s, want %s", row.args, r.status, r.out, r.err, row.want)
+		}
+		if r.peak > 64<<20 {
+			t.Errorf("%q: peak %d MiB", row.args, r.peak>>20)
+		}
+		t.Logf("%q: peak %d MiB", row.args, r.peak>>20)
 	}
 }
