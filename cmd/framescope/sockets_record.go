@@ -9,7 +9,7 @@ import (
 	"framescope/probes/sockets"
 )
 
-// A socketRecord is a socket as JSON: docs/output.md describes it.
+// A socketRecord is a socket as JSON: docs/sockets.md describes it.
 type socketRecord struct {
 	Schema  string          `json:"schema,omitempty"`
 	Type    string          `json:"type,omitempty"`
