@@ -17,6 +17,8 @@ const (
 	NetRaw      Cap = 13 // capture
 	SysPtrace   Cap = 19 // see the files of other users' processes
 	SysAdmin    Cap = 21 // enter namespaces
+	Perfmon     Cap = 38 // have programs in the kernel read its memory
+	BPF         Cap = 39 // have programs in the kernel
 )
 
 // String returns its name, such as CAP_NET_RAW, for the capabilities above.
@@ -32,6 +34,10 @@ func (c Cap) String() string {
 		return "CAP_SYS_PTRACE"
 	case SysAdmin:
 		return "CAP_SYS_ADMIN"
+	case Perfmon:
+		return "CAP_PERFMON"
+	case BPF:
+		return "CAP_BPF"
 	}
 	return "a capability"
 }
