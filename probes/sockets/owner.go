@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"iter"
 	"slices"
-	"strings"
 )
 
 // An Owner is a process that holds a socket.
@@ -16,112 +15,135 @@ type Owner struct {
 
 // Owners says which processes hold which sockets. It is filled by FindOwners.
 type Owners struct {
-	entries []ownerEntry
-	table   []int32 // open addressing: index of an entry plus one
-	used    int
-	names   map[int32]string
+	table     []ownerEntry // open addressing by the inode; without one, a place is free
+	used      int
+	more      []ownerEntry // of sockets that several hold, or one several times
+	processes []process
+	numbers   map[int32]int32 // of processes by their ids
 
 	// Hidden is how many processes could not be looked into.
 	Hidden int
 	// Partial tells that /proc does not show every process: it is mounted with
 	// hidepid, or is that of a container.
 	Partial bool
+	// From is who was asked.
+	From OwnerSource
+}
+
+// An OwnerSource is where owners are known.
+type OwnerSource uint8
+
+// Where owners are known: /proc has a link for each open file of each process; the
+// kernel's iterator over files of tasks, for which root is needed, is faster where
+// there are many.
+const (
+	FromProc OwnerSource = iota
+	FromIterator
+)
+
+// String returns "/proc" or "the kernel's iterator over files of tasks".
+func (s OwnerSource) String() string {
+	if s == FromIterator {
+		return "the kernel's iterator over files of tasks"
+	}
+	return "/proc"
+}
+
+// A process is one that holds sockets.
+type process struct {
+	pid  int32
+	name string
 }
 
 type ownerEntry struct {
 	inode, fd uint32
-	pid       int32
-	next      int32 // of the same inode, plus one
+	process   int32
+	next      int32 // of the same inode, in more, plus one
 }
 
-func hashInode(i uint32) uint32 { return i * 2654435761 }
+// process returns the number of a process, which is what entries have.
+func (o *Owners) process(pid int32, name func() string) int32 {
+	if n, ok := o.numbers[pid]; ok {
+		return n
+	}
+	if o.numbers == nil {
+		o.numbers = map[int32]int32{}
+	}
+	n := int32(len(o.processes))
+	o.numbers[pid] = n
+	o.processes = append(o.processes, process{pid, name()})
+	return n
+}
+
+// place returns where the entry of an inode is, or where it belongs.
+func (o *Owners) place(inode uint32) *ownerEntry {
+	mask := uint32(len(o.table) - 1)
+	for i := inode * 2654435761 >> 7 & mask; ; i = (i + 1) & mask {
+		if e := &o.table[i]; e.inode == inode || e.inode == 0 {
+			return e
+		}
+	}
+}
 
 // add notes that a process has a socket.
-func (o *Owners) add(inode uint32, pid int32, fd uint32) {
-	if len(o.table) < 2*(o.used+1) {
+func (o *Owners) add(inode, fd uint32, process int32) {
+	if inode == 0 {
+		return
+	}
+	if 4*(o.used+1) > 3*len(o.table) {
 		o.grow()
 	}
-	mask := uint32(len(o.table) - 1)
-	o.entries = append(o.entries, ownerEntry{inode: inode, fd: fd, pid: pid})
-	n := int32(len(o.entries))
-	for i := hashInode(inode) >> 7 & mask; ; i = (i + 1) & mask {
-		switch at := o.table[i]; {
-		case at == 0:
-			o.table[i] = n
-			o.used++
-			return
-		case o.entries[at-1].inode == inode:
-			// what comes first stays first
-			for o.entries[at-1].next != 0 {
-				at = o.entries[at-1].next
-			}
-			o.entries[at-1].next = n
-			return
-		}
+	switch e := o.place(inode); {
+	case e.inode == 0:
+		*e = ownerEntry{inode, fd, process, 0}
+		o.used++
+	default:
+		// Many may share a socket: behind the first, not behind the last.
+		o.more = append(o.more, ownerEntry{inode, fd, process, e.next})
+		e.next = int32(len(o.more))
 	}
 }
 
 func (o *Owners) grow() {
 	old := o.table
-	o.table = make([]int32, max(2*len(old), 1024))
-	mask := uint32(len(o.table) - 1)
-	for _, at := range old {
-		if at == 0 {
-			continue
-		}
-		i := hashInode(o.entries[at-1].inode) >> 7 & mask
-		for o.table[i] != 0 {
-			i = (i + 1) & mask
-		}
-		o.table[i] = at
-	}
-}
-
-func (o *Owners) first(inode uint32) int32 {
-	if len(o.table) == 0 || inode == 0 {
-		return 0
-	}
-	mask := uint32(len(o.table) - 1)
-	for i := hashInode(inode) >> 7 & mask; o.table[i] != 0; i = (i + 1) & mask {
-		if at := o.table[i]; o.entries[at-1].inode == inode {
-			return at
+	o.table = make([]ownerEntry, max(2*len(old), 1024))
+	for _, e := range old {
+		if e.inode != 0 {
+			*o.place(e.inode) = e
 		}
 	}
-	return 0
 }
 
 // Append appends the owners of the socket with the inode to dst.
 func (o *Owners) Append(dst []Owner, inode uint32) []Owner {
-	if o == nil {
+	if o == nil || len(o.table) == 0 || inode == 0 {
+		return dst
+	}
+	e := o.place(inode)
+	if e.inode == 0 {
 		return dst
 	}
 	n := len(dst)
-	for at := o.first(inode); at != 0; at = o.entries[at-1].next {
-		e := &o.entries[at-1]
-		dst = append(dst, Owner{int(e.pid), int(e.fd), o.name(e.pid)})
+	for {
+		p := &o.processes[e.process]
+		dst = append(dst, Owner{int(p.pid), int(e.fd), p.name})
+		if e.next == 0 {
+			break
+		}
+		e = &o.more[e.next-1]
 	}
 	if len(dst)-n > 1 {
 		slices.SortFunc(dst[n:], func(a, b Owner) int { return cmp.Or(cmp.Compare(a.PID, b.PID), cmp.Compare(a.FD, b.FD)) })
+		// The iterator shows files once for each thread if the first one is gone.
+		same := func(a, b Owner) bool { return a.PID == b.PID && a.FD == b.FD }
+		dst = dst[:n+len(slices.CompactFunc(dst[n:], same))]
 	}
 	return dst
 }
 
-// name returns what a process calls itself.
-func (o *Owners) name(pid int32) string {
-	if n, ok := o.names[pid]; ok {
-		return n
-	}
-	if o.names == nil {
-		o.names = map[int32]string{}
-	}
-	n := strings.TrimSuffix(processName(pid), "\n")
-	o.names[pid] = n
-	return n
-}
-
 // heldRows is how many rows wait until their owners have been looked for: if there
 // are no more, only theirs are remembered.
-const heldRows = 2048
+const heldRows = 512
 
 // Owned passes rows on with their owners, which are looked for when the first rows
 // have come. found, if not nil, is called with them.
@@ -198,6 +220,15 @@ type Wanted struct {
 	// All is every socket; what was added does not matter then.
 	All    bool
 	inodes map[uint32]struct{}
+}
+
+// has reports whether the owners of the socket with the inode are looked for.
+func (w *Wanted) has(inode uint32) bool {
+	if w.All {
+		return true
+	}
+	_, ok := w.inodes[inode]
+	return ok
 }
 
 // Add adds a socket and what is known of its other end.

@@ -2,7 +2,7 @@ package sockets
 
 import (
 	"bytes"
-	"maps"
+	"math"
 	"os"
 	"runtime"
 	"slices"
@@ -14,6 +14,8 @@ import (
 	"unsafe"
 
 	"golang.org/x/sys/unix"
+
+	"framescope/probes/taskfile"
 )
 
 // FindOwners looks for the processes that hold sockets. It looks into all of them:
@@ -24,9 +26,113 @@ func FindOwners(w *Wanted) *Owners {
 		return o
 	}
 	all := processes()
+	list, rest := fileDirs(all, costIterator)
+	if len(rest) > 0 {
+		if o.iterate(w) == nil {
+			return o
+		}
+		*o = Owners{}
+		more, _ := fileDirs(rest, math.MaxInt64)
+		list = append(list, more...)
+	}
 	o.Partial = !slices.Contains(all, 1)
-	o.look(all, w)
+	o.look(list, w)
 	return o
+}
+
+// iterate asks the kernel's iterator.
+func (o *Owners) iterate(w *Wanted) error {
+	it, err := taskfile.Open()
+	if err != nil {
+		return err
+	}
+	defer it.Close()
+	o.From = FromIterator
+	last, process, any := int32(-1), int32(0), false
+	for s, err := range it.Sockets() {
+		if err != nil {
+			return err
+		}
+		any = true
+		if !w.has(s.Inode) {
+			continue
+		}
+		if s.PID != last {
+			last, process = s.PID, o.process(s.PID, func() string { return string(s.Comm()) })
+		}
+		o.add(s.Inode, s.FD, process)
+	}
+	if !any {
+		return taskfile.ErrNotSupported // no socket on the whole system cannot be
+	}
+	return nil
+}
+
+// What looking into /proc costs, and starting the iterator, in microseconds of
+// CPU: only how they compare matters.
+const (
+	costProcess  = 15
+	costFile     = 3
+	costIterator = 4000
+)
+
+// A fileDir is a process, and the directory of its files.
+type fileDir struct {
+	pid int32
+	dir string
+}
+
+// fileDirs returns where the files of processes are. When it would cost more than
+// limit to look there, what has not come yet is the rest.
+func fileDirs(all []int32, limit int64) (list []fileDir, rest []int32) {
+	// The size of the directory is how many files there are since Linux 6.2.
+	told := filesOf("/proc/self/fd") > 0
+	list = make([]fileDir, 0, len(all))
+	cost := int64(0)
+	for i, pid := range all {
+		dir := "/proc/" + strconv.Itoa(int(pid))
+		p := fileDir{pid, dir + "/fd"}
+		n := int64(16) // a guess
+		if told {
+			if n = filesOf(p.dir); n == 0 {
+				if p.dir, n = ofThread(dir + "/task/"); n == 0 {
+					continue // a thread of the kernel
+				}
+			}
+		}
+		if cost += costProcess + n*costFile; cost > limit {
+			return list, all[i:]
+		}
+		list = append(list, p)
+	}
+	return list, nil
+}
+
+// filesOf returns how many files are in a directory of /proc, or 0 where that is
+// not told.
+func filesOf(dir string) int64 {
+	var st unix.Stat_t
+	if unix.Stat(dir, &st) != nil {
+		return 0
+	}
+	return st.Size
+}
+
+// ofThread returns where the files are of a process whose first thread has ended,
+// and how many.
+func ofThread(tasks string) (dir string, n int64) {
+	var st unix.Stat_t
+	if unix.Stat(tasks, &st) != nil || st.Nlink <= 3 {
+		return "", 0 // one thread
+	}
+	threads, _ := os.ReadDir(tasks)
+	for _, t := range threads {
+		dir = tasks + t.Name() + "/fd"
+		if n = filesOf(dir); n > 0 {
+			return dir, n
+		}
+	}
+	return "", 0
 }
 
 // processes lists the processes that /proc shows.
@@ -46,20 +152,20 @@ func processes() (all []int32) {
 }
 
 // look looks into processes, on all cores.
-func (o *Owners) look(list []int32, w *Wanted) {
+func (o *Owners) look(list []fileDir, w *Wanted) {
 	var next atomic.Int64
 	var wg sync.WaitGroup
 	var mu sync.Mutex
 	for range min(runtime.GOMAXPROCS(0), len(list)) {
 		wg.Go(func() {
-			s := scanner{wanted: w, dents: make([]byte, 32<<10), names: map[int32]string{}}
+			s := scanner{wanted: w, dents: make([]byte, 32<<10)}
 			for {
 				n := int(next.Add(1)) - 1
 				if n >= len(list) {
 					break
 				}
 				s.process(list[n])
-				if len(s.found) > 1<<12 || n == len(list)-1 {
+				if len(s.files) > 1<<12 || n == len(list)-1 {
 					mu.Lock()
 					o.take(&s)
 					mu.Unlock()
@@ -75,31 +181,39 @@ func (o *Owners) look(list []int32, w *Wanted) {
 }
 
 func (o *Owners) take(s *scanner) {
-	if o.names == nil {
-		o.names = map[int32]string{}
+	for _, p := range s.holders {
+		process := o.process(p.pid, func() string { return p.name })
+		for _, f := range s.files[p.from:p.to] {
+			o.add(f.inode, f.fd, process)
+		}
 	}
-	maps.Copy(o.names, s.names)
-	clear(s.names)
-	for _, e := range s.found {
-		o.add(e.inode, e.pid, e.fd)
-	}
-	s.found = s.found[:0]
+	s.files, s.holders = s.files[:0], s.holders[:0]
 }
 
 // A scanner looks into processes.
 type scanner struct {
-	wanted *Wanted
-	dents  []byte
-	link   [64]byte
-	found  []ownerEntry
-	names  map[int32]string // of the processes in found
-	hidden int
-	denied bool // a file of the process could not be read
+	wanted  *Wanted
+	dents   []byte
+	link    [64]byte
+	files   []openSocket
+	holders []holder // of files
+	hidden  int
+	denied  bool // a file of the process could not be read
+}
+
+// An openSocket is a socket that a process has open.
+type openSocket struct{ inode, fd uint32 }
+
+// A holder is a process, and where its sockets are.
+type holder struct {
+	process
+	from, to int
 }
 
 // process lists the sockets of a process.
-func (s *scanner) process(pid int32) {
-	dir, err := unix.Open("/proc/"+strconv.Itoa(int(pid))+"/fd", unix.O_RDONLY|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+func (s *scanner) process(p fileDir) {
+	pid := p.pid
+	dir, err := unix.Open(p.dir, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
 	if err != nil {
 		if err == unix.EACCES || err == unix.EPERM {
 			s.hidden++
@@ -108,14 +222,14 @@ func (s *scanner) process(pid int32) {
 	}
 	defer unix.Close(dir)
 	s.denied = false
-	before := len(s.found)
+	before := len(s.files)
 	defer func() {
 		if s.denied {
 			s.hidden++
 		}
-		if len(s.found) > before {
+		if len(s.files) > before {
 			// by way of the directory: the number may be another process's by now
-			s.names[pid] = commIn(dir)
+			s.holders = append(s.holders, holder{process{pid, commIn(dir)}, before, len(s.files)})
 		}
 	}()
 	for {
@@ -152,12 +266,10 @@ func (s *scanner) file(dir int, pid int32, name []byte) {
 		return
 	}
 	inode := decimal(s.link[len(socketLink):n])
-	if !s.wanted.All {
-		if _, ok := s.wanted.inodes[inode]; !ok {
-			return
-		}
+	if !s.wanted.has(inode) {
+		return
 	}
-	s.found = append(s.found, ownerEntry{inode: inode, pid: pid, fd: decimal(name)})
+	s.files = append(s.files, openSocket{inode, decimal(name)})
 }
 
 // decimal reads digits up to something else.

@@ -43,7 +43,14 @@ func width[T string | []byte](s T) (n int) {
 
 // Visible returns s, such as a file's name, as a terminal may show it: what is
 // not valid UTF-8 as \xff, control and invisible characters as \x1b or \u202e.
-func Visible(s string) string { return safe(s) }
+func Visible(s string) string {
+	for i := range len(s) {
+		if s[i] < ' ' || s[i] > '~' {
+			return safe(s)
+		}
+	}
+	return s
+}
 
 // safe returns s as a terminal may show it: what is not valid UTF-8 as \xff,
 // control and invisible characters as \x1b or \u202e.

@@ -1,0 +1,155 @@
+package sockets
+
+import (
+	"fmt"
+	"math"
+	"os"
+	"os/exec"
+	"slices"
+	"strings"
+	"testing"
+
+	"golang.org/x/sys/unix"
+
+	"framescope/capture/capability"
+)
+
+// inodeOfFile returns the inode of an open file.
+func inodeOfFile(t *testing.T, fd int) uint32 {
+	t.Helper()
+	var st unix.Stat_t
+	if err := unix.Fstat(fd, &st); err != nil {
+		t.Fatal(err)
+	}
+	return uint32(st.Ino)
+}
+
+// The iterator and /proc name the same owners, of what is held once, several times
+// by one process, and by others that were given it.
+func TestOwnerSources(t *testing.T) {
+	if !capability.Effective(capability.SysAdmin) && !capability.Effective(capability.BPF) {
+		t.Skip("programs in the kernel need CAP_BPF and CAP_PERFMON")
+	}
+	s := newStage(t)
+	l := s.listen(8765, 16, 0)
+	c := s.dial(8765, 0, 0)
+	srv := s.accept(l)
+	twice, err := unix.FcntlInt(uintptr(c), unix.F_DUPFD_CLOEXEC, 0)
+	s.must(err)
+	s.own(twice)
+	given, err := unix.FcntlInt(uintptr(l), unix.F_DUPFD_CLOEXEC, 0)
+	s.must(err)
+	f := os.NewFile(uintptr(given), "listener")
+	defer f.Close()
+	var children []int
+	for range 3 {
+		child := exec.Command("cat")
+		child.ExtraFiles = []*os.File{f, f}
+		in, err := child.StdinPipe()
+		s.must(err)
+		s.must(child.Start())
+		defer func() { in.Close(); _ = child.Wait() }()
+		children = append(children, child.Process.Pid)
+	}
+	name, err := os.ReadFile("/proc/self/comm")
+	s.must(err)
+	self := strings.TrimSuffix(string(name), "\n")
+	pid := os.Getpid()
+	want := map[uint32][]Owner{
+		inodeOfFile(t, c):   {{pid, c, self}, {pid, twice, self}},
+		inodeOfFile(t, srv): {{pid, srv, self}},
+		inodeOfFile(t, l):   {{pid, l, self}, {pid, given, self}},
+	}
+	for _, pid := range children {
+		want[inodeOfFile(t, l)] = append(want[inodeOfFile(t, l)], Owner{pid, 3, "cat"}, Owner{pid, 4, "cat"})
+	}
+	for _, w := range want {
+		slices.SortFunc(w, func(a, b Owner) int { return (a.PID-b.PID)<<20 + a.FD - b.FD })
+	}
+	for _, all := range []bool{false, true} {
+		w := &Wanted{All: all, inodes: map[uint32]struct{}{}}
+		for inode := range want {
+			w.inodes[inode] = struct{}{}
+		}
+		list, _ := fileDirs(processes(), math.MaxInt64)
+		walked, iterated := &Owners{}, &Owners{}
+		walked.look(list, w)
+		s.must(iterated.iterate(w))
+		for _, o := range []*Owners{walked, iterated} {
+			for inode, want := range want {
+				if got := o.Append(nil, inode); !slices.Equal(got, want) {
+					t.Errorf("%v, all %v: %+v, want %+v", o.From, all, got, want)
+				}
+			}
+			if !all && o.used != len(want) {
+				t.Errorf("%v: %d sockets, want %d", o.From, o.used, len(want))
+			}
+		}
+		if walked.From != FromProc || iterated.From != FromIterator {
+			t.Errorf("they are from %v and %v", walked.From, iterated.From)
+		}
+	}
+}
+
+// Where there are many files the iterator is asked, if it may be.
+func TestManyFiles(t *testing.T) {
+	s := newStage(t)
+	w := &Wanted{All: true}
+	var fds []int
+	for range costIterator / costFile {
+		fds = append(fds, s.socket(unix.AF_UNIX, unix.SOCK_DGRAM, 0))
+	}
+	o := FindOwners(w)
+	if want := capability.Effective(capability.SysAdmin); (o.From == FromIterator) != want {
+		t.Errorf("%d files: they are from %v", len(fds), o.From)
+	}
+	for _, fd := range fds {
+		if got := o.Append(nil, inodeOfFile(t, fd)); len(got) != 1 || got[0].PID != os.Getpid() || got[0].FD != fd {
+			t.Fatalf("file %d: %+v", fd, got)
+		}
+	}
+	if list, rest := fileDirs([]int32{int32(os.Getpid())}, costIterator); len(list) != 0 || len(rest) != 1 {
+		t.Errorf("%d files are few", len(fds))
+	}
+	for _, fd := range fds {
+		s.close(fd)
+	}
+	if list, rest := fileDirs([]int32{int32(os.Getpid()), 2}, costIterator); len(list) != 1 || len(rest) != 0 {
+		t.Errorf("%d directories, %d processes left; want this process, and no thread of the kernel", len(list), len(rest))
+	}
+}
+
+// What Owners says does not depend on the order in which it was told.
+func TestOwnersTable(t *testing.T) {
+	o := &Owners{}
+	const sockets, holders = 5000, 7
+	for h := range int32(holders) {
+		p := o.process(1000-h, func() string { return fmt.Sprint("p", h) })
+		for i := range uint32(sockets) {
+			o.add(1+i*i, 3+i, p)
+		}
+		// as of the threads of a process whose first one has ended
+		o.add(1, 3, o.process(1000-h, func() string { t.Error("it is known"); return "" }))
+	}
+	o.add(0, 3, 0)
+	var buf []Owner
+	for i := range uint32(sockets) {
+		buf = o.Append(buf[:0], 1+i*i)
+		if len(buf) != holders {
+			t.Fatalf("socket %d: %+v", i, buf)
+		}
+		for h, got := range buf {
+			if want := (Owner{1000 - holders + 1 + h, int(3 + i), fmt.Sprint("p", holders-1-h)}); got != want {
+				t.Fatalf("socket %d: %+v, want %+v", i, got, want)
+			}
+		}
+	}
+	for _, inode := range []uint32{0, 3, math.MaxUint32} {
+		if got := o.Append(nil, inode); got != nil {
+			t.Errorf("inode %d: %+v", inode, got)
+		}
+	}
+	if got := (&Owners{}).Append(nil, 1); got != nil {
+		t.Errorf("%+v", got)
+	}
+}
