@@ -71,7 +71,7 @@ func TestLiteralsFit(t *testing.T) {
 			check(nodes[i].kids)
 		}
 	}
-	for _, p := range programs {
+	for _, p := range programs() {
 		check(p)
 	}
 }

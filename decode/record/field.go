@@ -137,7 +137,7 @@ func (f *Field) Has(r Record) bool {
 
 // Fields returns the fields of a type in the order in which they are written.
 // The slice is shared and not to be changed.
-func Fields(t Type) []Field { return registry[t] }
+func Fields(t Type) []Field { return registry()[t] }
 
 // ByType holds a field of one name for every type of record, nil where a type
 // has no such field. The kind is the same for all.
@@ -196,14 +196,14 @@ func Lookup(name string) (b ByType, ok bool) {
 // index holds all fields by name.
 var index = sync.OnceValue(func() map[string]ByType {
 	all := map[string]ByType{}
-	for t := range registry {
+	for t := range registry() {
 		add := func(f *Field) {
 			b := all[f.Name]
 			b[t] = f
 			all[f.Name] = b
 		}
-		for i := range registry[t] {
-			f := &registry[t][i]
+		for i := range registry()[t] {
+			f := &registry()[t][i]
 			if f.Kind != KindObjects {
 				add(f)
 			}
@@ -242,12 +242,12 @@ func Names(s Set) []string {
 			names = append(names, name)
 		}
 	}
-	for t := range registry {
+	for t := range registry() {
 		if !s.Has(Type(t)) {
 			continue
 		}
-		for i := range registry[t] {
-			f := &registry[t][i]
+		for i := range registry()[t] {
+			f := &registry()[t][i]
 			if f.Kind != KindObjects {
 				add(f.Name)
 			}

@@ -1,6 +1,10 @@
 package record
 
-import "framescope/decode/websocket"
+import (
+	"sync"
+
+	"framescope/decode/websocket"
+)
 
 // Frames are by far the most frequent records: their JSON is written out here
 // by hand. TestFrameJSON holds it to what the registry says.
@@ -8,7 +12,8 @@ import "framescope/decode/websocket"
 // frameHeads hold how the JSON of a frame begins behind its packets, by the
 // first byte of its header and the MASK bit: everything up to the mask, or to
 // the length where there is none.
-var frameHeads = func() (all [2][256]string) {
+var frameHeads = sync.OnceValue(func() *[2][256]string {
+	var all [2][256]string
 	word := [...]string{"false", "true"}
 	for b := range 256 {
 		s := `},"websocket":{"opcode":"` + websocket.Opcode(b&15).String() + `","fin":` + word[b>>7] +
@@ -16,8 +21,8 @@ var frameHeads = func() (all [2][256]string) {
 		all[0][b] = s + `false,"bytes":`
 		all[1][b] = s + `true,"mask":"`
 	}
-	return all
-}()
+	return &all
+})
 
 // appendFrame appends f, which was brought by packets that have numbers, in a
 // connection that is prepared.
@@ -46,13 +51,13 @@ func (o *Options) appendFrame(dst []byte, f *Frame) []byte {
 		b |= 0x80
 	}
 	if h.Masked {
-		dst = append(dst, frameHeads[1][b]...)
+		dst = append(dst, frameHeads()[1][b]...)
 		m := &h.Mask
 		dst = append(dst, digits[m[0]>>4], digits[m[0]&15], digits[m[1]>>4], digits[m[1]&15],
 			digits[m[2]>>4], digits[m[2]&15], digits[m[3]>>4], digits[m[3]&15])
 		dst = append(dst, `","bytes":`...)
 	} else {
-		dst = append(dst, frameHeads[0][b]...)
+		dst = append(dst, frameHeads()[0][b]...)
 	}
 	dst = appendInt(dst, h.Length)
 	if f.Inflated != 0 {

@@ -81,7 +81,7 @@ func (o *Options) appendStart(dst []byte, t Type, time int64) []byte {
 // finish writes the fields of r that are in no other record's head, and closes
 // the object.
 func (o *Options) finish(dst []byte, r Record) []byte {
-	dst = appendNodes(dst, programs[r.Type()], r, 0, o)
+	dst = appendNodes(dst, programs()[r.Type()], r, 0, o)
 	dst[len(dst)-1] = '}'
 	return dst
 }

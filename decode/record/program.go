@@ -2,6 +2,7 @@ package record
 
 import (
 	"strings"
+	"sync"
 )
 
 // A node is a field or a group of fields of a JSON object. Every member is
@@ -54,12 +55,13 @@ const (
 )
 
 // programs hold for each type what AppendJSON writes after the head.
-var programs = func() (all [Types][]node) {
+var programs = sync.OnceValue(func() *[Types][]node {
+	var all [Types][]node
 	for t := range all {
-		all[t] = compile(registry[t], "", false)
+		all[t] = compile(registry()[t], "", false)
 	}
-	return all
-}()
+	return &all
+})
 
 // compile builds the tree of the fields below prefix. In the objects of a list
 // each field has the one value that belongs to the object.

@@ -3,24 +3,27 @@ package record
 import (
 	"net/netip"
 	"slices"
+	"sync"
 
 	"framescope/decode/finding"
 )
 
 // registry lists the fields of every type in the order in which they are
 // written. The fields of a JSON object follow each other.
-var registry = [Types][]Field{
-	TypeConn:      slices.Concat(head("conn"), connFields),
-	TypeHTTP:      slices.Concat(head("http"), flow(false), httpFields(httpParts), httpDuration),
-	TypeHandshake: slices.Concat(head("ws_handshake"), flow(false), httpFields(handshakeParts), handshakeFields),
-	TypeFrame:     slices.Concat(head("ws_frame"), flow(true), frameFields),
-	TypeMessage:   slices.Concat(head("ws_message"), flow(true), messageFields),
-	TypeClose:     slices.Concat(head("ws_close"), flow(true), closeFields),
-	TypeDeclared:  slices.Concat(head("frame"), flow(true), declaredRecordFields),
-	TypePacket:    slices.Concat(head("packet"), packetFields),
-	TypeFinding:   slices.Concat(head("finding"), flow(true), findingFields),
-	TypeSummary:   slices.Concat(head("summary"), summaryFields),
-}
+var registry = sync.OnceValue(func() *[Types][]Field {
+	return &[Types][]Field{
+		TypeConn:      slices.Concat(head("conn"), connFields),
+		TypeHTTP:      slices.Concat(head("http"), flow(false), httpFields(httpParts), httpDuration),
+		TypeHandshake: slices.Concat(head("ws_handshake"), flow(false), httpFields(handshakeParts), handshakeFields),
+		TypeFrame:     slices.Concat(head("ws_frame"), flow(true), frameFields),
+		TypeMessage:   slices.Concat(head("ws_message"), flow(true), messageFields),
+		TypeClose:     slices.Concat(head("ws_close"), flow(true), closeFields),
+		TypeDeclared:  slices.Concat(head("frame"), flow(true), declaredRecordFields),
+		TypePacket:    slices.Concat(head("packet"), packetFields),
+		TypeFinding:   slices.Concat(head("finding"), flow(true), findingFields),
+		TypeSummary:   slices.Concat(head("summary"), summaryFields),
+	}
+})
 
 // Constructors of fields, for tables that read as tables.
 
