@@ -18,7 +18,6 @@ import (
 	"framescope/capture/pcapfile"
 	"framescope/capture/ring"
 	"framescope/cmd/framescope/internal/output"
-	"framescope/decode/filter"
 	"framescope/decode/flow"
 	"framescope/decode/record"
 )
@@ -64,9 +63,9 @@ func (l *live) watch() error {
 	if expr == "" {
 		return nil
 	}
-	until, err := filter.Compile(expr)
+	until, err := compileFilter(flag, expr)
 	if err != nil {
-		return marked(flag, err)
+		return err
 	}
 	c := &l.cfg
 	asked, match := c.Want, c.Match

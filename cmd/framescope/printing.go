@@ -86,7 +86,9 @@ const previewChars = 80
 
 func typeNames() (names []string) {
 	for t := range record.Types {
-		names = append(names, record.Type(t).String())
+		if typ := record.Type(t); record.Captured.Has(typ) {
+			names = append(names, typ.String())
+		}
 	}
 	return names
 }
@@ -128,9 +130,9 @@ func (f *printFlags) plan(std stdio) (cfg flow.Config, o output.Options, err err
 	}
 	table := f.format == "table" || f.format == "wide"
 	cfg.Digest = types.Has(record.TypeMessage) && f.payload != "none" && (!table || f.payload == "sha256")
-	match, err := filter.Compile(f.filter)
+	match, err := compileFilter("--filter", f.filter)
 	if err != nil {
-		return cfg, o, marked("--filter", err)
+		return cfg, o, err
 	}
 	if f.filter != "" {
 		o.Match = match.Match
@@ -147,9 +149,9 @@ func (f *printFlags) plan(std stdio) (cfg flow.Config, o output.Options, err err
 		if expr == "all" {
 			expr = ""
 		}
-		dumped, err := filter.Compile(expr)
+		dumped, err := compileFilter("--hexdump", expr)
 		if err != nil {
-			return cfg, o, marked("--hexdump", err)
+			return cfg, o, err
 		}
 		also := cfg.Match
 		cfg.Match = func(r record.Record) bool { return dumped.Match(r) && (also == nil || also(r)) }
@@ -203,6 +205,18 @@ func (f *printFlags) plan(std stdio) (cfg flow.Config, o output.Options, err err
 	return cfg, o, nil
 }
 
+// compileFilter reads a filter over records of captures, which flag has.
+func compileFilter(flag, expr string) (*filter.Filter, error) {
+	match, err := filter.Compile(expr)
+	if err != nil {
+		return nil, marked(flag, err)
+	}
+	if match.Types()&record.Captured == 0 {
+		return nil, hinted{fmt.Errorf("%s: no record of a capture has what this asks for: %s", flag, match), "sockets of this host are filtered with framescope sockets -Y"}
+	}
+	return match, nil
+}
+
 // usesPayload reports whether a filter looks at payloads: it has to see them whole.
 func usesPayload(f *filter.Filter) bool {
 	return f.Uses("websocket.payload") || f.Uses("websocket.payload_hex") || f.Uses("frame.payload") || f.Uses("frame.payload_hex")
@@ -254,11 +268,11 @@ func parseTypes(list string) (set record.Set, err error) {
 	for name := range strings.SplitSeq(list, ",") {
 		name = strings.TrimSpace(name)
 		if name == "all" {
-			set |= record.All
+			set |= record.Captured
 			continue
 		}
 		t, ok := record.ParseType(name)
-		if !ok {
+		if !ok || !record.Captured.Has(t) {
 			return 0, hinted{fmt.Errorf("--select: there is no record type %q", name), "types: " + strings.Join(typeNames(), ", ") + ", all"}
 		}
 		set |= record.Of(t)

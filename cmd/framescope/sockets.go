@@ -33,6 +33,8 @@ type socketsFlags struct {
 	lsofStates                                  string   // and its -s
 	words                                       []string // of EXPR
 	expr                                        *sockets.Expr
+	filter                                      string        // over fields
+	match                                       *socketFilter // nil without one
 
 	watch, kill, yes    bool
 	interval, timeout   time.Duration
@@ -66,7 +68,8 @@ EXPR is a filter in the grammar of ss(8): state NAME, exclude NAME, src, dst,
 sport, dport, dev, fwmark, cgroup, autobound, with and, or, not and parentheses.
 -i alone adds what TCP measured (ss -i); with words behind it, it is that of
 lsof(8): -i [46][tcp|udp|mptcp][@HOST][:PORT]. The kernel does the filtering where
-it can.
+it can. -Y is asked of what these leave: a filter over fields of the records, as
+decode has it.
 
 Recv-Q and Send-Q are bytes of TCP sockets, connections that wait and their bound
 of listeners, and memory, which is more than the data, of all others.
@@ -79,6 +82,7 @@ Exit status: 0 done; 1 --wait-for was in vain, --diff found a difference;
   framescope sockets -tl
   framescope sockets state established and dport = :443
   framescope sockets -i :8765 -o json
+  framescope sockets -Y 'socket.send_q > 64k or tcp.retrans_total > 10'
   framescope sockets --view ss -tanp dst 10.0.0.0/8
   framescope sockets port 8765
   framescope sockets diagnose --fail-on warning
@@ -133,6 +137,7 @@ Exit status: 0 done; 1 --wait-for was in vain, --diff found a difference;
 	fl.StringVar(&f.diff, "diff", "", "show what differs from a saved `file`")
 	fl.BoolVar(&f.kill, "kill", false, "end the sockets that match EXPR or -i, after asking")
 	fl.BoolVar(&f.yes, "yes", false, "--kill does not ask")
+	fl.StringVarP(&f.filter, "filter", "Y", "", "only sockets whose fields match the `expression`, such as 'socket.recv_q > 64k and process.name == nginx'")
 	fl.StringVarP(&f.lsofStates, "states", "s", "", "")
 	_ = fl.MarkHidden("states") // lsof -sTCP:LISTEN
 	fl.BoolP("no-ports", "P", false, "")
@@ -155,7 +160,7 @@ Exit status: 0 done; 1 --wait-for was in vain, --diff found a difference;
 	complete("view", socketViews...)
 	complete("output", socketFormats...)
 	complete("netns", "all")
-	for _, name := range []string{"interval", "wait-for", "timeout"} {
+	for _, name := range []string{"interval", "wait-for", "timeout", "filter"} {
 		_ = c.RegisterFlagCompletionFunc(name, cobra.NoFileCompletions)
 	}
 	c.AddCommand(newSocketsPort(std), newSocketsDiagnose(std))
@@ -193,6 +198,9 @@ func (f *socketsFlags) run(cmd *cobra.Command) error {
 		}
 		f.expr = sockets.And(f.expr, e)
 	}
+	if err := f.compileFilter(); err != nil {
+		return err
+	}
 	fl := cmd.Flags()
 	var modes []string
 	for _, m := range []string{"kill", "wait-for", "watch", "save", "diff"} {
@@ -207,6 +215,10 @@ func (f *socketsFlags) run(cmd *cobra.Command) error {
 		return errors.New("--timeout is for --wait-for and --watch")
 	case fl.Changed("interval") && !f.watch:
 		return errors.New("--interval is for --watch")
+	case f.match != nil && fl.Changed("wait-for"):
+		return errors.New("--filter and --wait-for do not go together: say it in the grammar of --wait-for")
+	case f.match != nil && f.match.owners && f.noOwner:
+		return errors.New("--filter asks for processes, which --no-owner leaves out")
 	case f.yes && !f.kill:
 		return errors.New("--yes is for --kill")
 	case fl.Changed("save") && f.save == "":

@@ -118,12 +118,13 @@ type savedQuery struct {
 	Expr      []string `json:"expr,omitempty"`
 	Internet  []string `json:"internet,omitempty"`
 	States    string   `json:"states,omitempty"`
+	Filter    string   `json:"filter,omitempty"`
 	Netns     string   `json:"netns,omitempty"`
 }
 
 // asked returns which sockets the flags ask for.
 func (f *socketsFlags) asked() savedQuery {
-	q := savedQuery{Listening: f.listening, All: f.all, Expr: strings.Fields(strings.Join(f.words, " ")), Internet: f.internet, States: f.lsofStates}
+	q := savedQuery{Listening: f.listening, All: f.all, Expr: strings.Fields(strings.Join(f.words, " ")), Internet: f.internet, States: f.lsofStates, Filter: f.filter}
 	if f.netns == "all" {
 		q.Netns = f.netns // a name may be another one by then, and a path
 	}
@@ -164,6 +165,7 @@ func (q savedQuery) String() string {
 		add(true, "-i", shellQuote(i))
 	}
 	add(q.States != "", "-s", shellQuote(q.States))
+	add(q.Filter != "", "-Y", shellQuote(q.Filter))
 	for _, w := range q.Expr {
 		add(true, shellQuote(w))
 	}

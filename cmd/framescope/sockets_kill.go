@@ -17,7 +17,7 @@ import (
 
 // runKill ends the sockets that match, after they were shown and the user agreed.
 func (f *socketsFlags) runKill() error {
-	if f.expr == nil {
+	if f.expr == nil && f.match == nil {
 		return hinted{errors.New("--kill: say which sockets"), "such as framescope sockets --kill dst 192.0.2.1 dport = :443"}
 	}
 	if f.format != "table" && f.format != "wide" {

@@ -32,7 +32,7 @@ func internetFlags(args []string, f *socketsFlags) (rest []string) {
 			continue
 		}
 		at := strings.IndexByte(a, 'i')
-		if len(a) < 2 || a[0] != '-' || a[1] == '-' || at < 0 || strings.ContainsAny(a[:at], "os=") {
+		if len(a) < 2 || a[0] != '-' || a[1] == '-' || at < 0 || strings.ContainsAny(a[:at], "osY=") {
 			rest = append(rest, a)
 			continue
 		}
@@ -61,9 +61,9 @@ func takesNext(a string) bool {
 	case len(a) < 2 || a[0] != '-':
 		return false
 	case a[1] == '-':
-		return slices.Contains([]string{"--view", "--output", "--netns", "--interval", "--wait-for", "--timeout", "--save", "--diff", "--states"}, a)
+		return slices.Contains([]string{"--view", "--output", "--netns", "--interval", "--wait-for", "--timeout", "--save", "--diff", "--states", "--filter"}, a)
 	}
-	at := strings.IndexAny(a, "osi")
+	at := strings.IndexAny(a, "osiY")
 	return at == len(a)-1 && a[at] != 'i'
 }
 
@@ -151,6 +151,7 @@ func (f *socketsFlags) query() sockets.Query {
 	if f.info {
 		q.Ext |= sockdiag.ExtInfo | sockdiag.ExtCong | sockdiag.ExtVegasInfo
 	}
+	q.Ext |= f.match.ext()
 	wide := f.format == "wide" || f.extended
 	if f.view == "framescope" {
 		q.Split = true
@@ -168,7 +169,7 @@ func (f *socketsFlags) wantsOwners() bool {
 	switch {
 	case f.noOwner:
 		return false
-	case f.owner, f.processes, f.view == "lsof":
+	case f.owner, f.processes, f.view == "lsof", f.match != nil && f.match.owners:
 		return true
 	}
 	return f.view == "framescope"

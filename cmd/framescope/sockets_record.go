@@ -135,11 +135,7 @@ func (f *socketsFlags) record(r *sockets.Row) socketRecord {
 	}
 	switch r.Kind {
 	case sockets.Unix:
-		name := r.Name
-		if name != "" && name[0] == 0 {
-			name = "@" + name[1:]
-		}
-		if name != "" {
+		if name := unixName(r.Name); name != "" {
 			rec.Local = &socketEnd{Path: name}
 		}
 		if r.PeerInode != 0 {
@@ -181,6 +177,14 @@ func (f *socketsFlags) record(r *sockets.Row) socketRecord {
 		rec.Subflow = append(rec.Subflow, f.record(sub))
 	}
 	return rec
+}
+
+// unixName is what a unix socket is bound to: a path, or @ and an abstract name.
+func unixName(name string) string {
+	if name != "" && name[0] == 0 {
+		return "@" + name[1:]
+	}
+	return name
 }
 
 func inetEnd(a netip.AddrPort) *socketEnd {

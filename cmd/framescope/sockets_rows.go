@@ -16,8 +16,14 @@ import (
 // and their owners.
 func (f *socketsFlags) rows(q sockets.Query) iter.Seq2[*sockets.Row, error] {
 	rows := f.plainRows(q)
+	if f.match != nil && !f.match.owners {
+		rows = f.match.rows(rows)
+	}
 	if f.wantsOwners() {
 		rows = sockets.Owned(rows, func(o *sockets.Owners) { f.owners = o })
+	}
+	if f.match != nil && f.match.owners {
+		rows = f.match.rows(rows)
 	}
 	table := f.format == "table" || f.format == "wide"
 	switch {

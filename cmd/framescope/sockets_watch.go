@@ -221,7 +221,7 @@ func (w *watch) end(e *sockets.Ended) error {
 		delete(w.told, k)
 		return nil
 	}
-	if !slices.Contains(w.f.kinds(), e.Row.Kind) || !w.f.expr.Match(e.Row) {
+	if !slices.Contains(w.f.kinds(), e.Row.Kind) || !w.f.expr.Match(e.Row) || !w.f.match.matches(e.Row) {
 		if s == nil {
 			return nil
 		}

@@ -163,12 +163,12 @@ func (p *parser) typeTest(n *node) (may, must record.Set) {
 }
 
 func (p *parser) apart(before []*node, n *node, may, kmay record.Set) error {
-	hint := "what stands before it selects " + typeList(may)
+	hint := "what stands before it selects " + may.String()
 	if len(before) == 1 && before[0].name != "" && before[0].name != "type" {
-		hint = before[0].name + " belongs to " + typeList(may)
+		hint = before[0].name + " belongs to " + may.String()
 	}
 	if n.name == "type" || n.name == "" {
-		return p.hint(n.at, "no record can match both sides of this and", "this selects "+typeList(kmay)+"; "+hint)
+		return p.hint(n.at, "no record can match both sides of this and", "this selects "+kmay.String()+"; "+hint)
 	}
-	return p.hint(n.at, "no record can match both sides of this and", n.name+" belongs to "+typeList(kmay)+"; "+hint)
+	return p.hint(n.at, "no record can match both sides of this and", n.name+" belongs to "+kmay.String()+"; "+hint)
 }

@@ -66,7 +66,7 @@ func (p *parser) unknownField(t token) error {
 	if near := nearest(name, names); near != "" {
 		hint := "did you mean " + near + "?"
 		if b, ok := record.Lookup(near); ok {
-			hint += " It belongs to " + typeList(b.Types()) + "."
+			hint += " It belongs to " + b.Types().String() + "."
 		}
 		return p.hint(t, msg, hint)
 	}
@@ -119,24 +119,4 @@ func distance(a, b string) int {
 		before, last, row = last, row, before
 	}
 	return last[len(b)]
-}
-
-// typeList names the types of a set.
-func typeList(s record.Set) string {
-	var names []string
-	for t := range record.Types {
-		if s.Has(record.Type(t)) {
-			names = append(names, record.Type(t).String())
-		}
-	}
-	switch n := len(names); n {
-	case 0:
-		return "nothing"
-	case 1:
-		return names[0]
-	case record.Types:
-		return "every record"
-	default:
-		return strings.Join(names[:n-1], ", ") + " and " + names[n-1]
-	}
 }

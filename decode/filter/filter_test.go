@@ -25,14 +25,17 @@ func names(f *Filter) string {
 	return strings.Join(got, " ")
 }
 
-const everything = "conn http ws_handshake ws_frame ws_message ws_close frame packet finding summary"
+const (
+	captured   = "conn http ws_handshake ws_frame ws_message ws_close frame packet finding summary"
+	everything = captured + " socket"
+)
 
 func TestMatch(t *testing.T) {
 	for _, tt := range []struct{ expr, want string }{
 		{"", everything},
 		{"  ", everything},
 		{"type == ws_frame", "ws_frame"},
-		{"type != ws_frame", "conn http ws_handshake ws_message ws_close frame packet finding summary"},
+		{"type != ws_frame", "conn http ws_handshake ws_message ws_close frame packet finding summary socket"},
 		{"type in {ws_frame, ws_close}", "ws_frame ws_close"},
 		{"type in {ws_frame ws_close}", "ws_frame ws_close"},
 		{"type matches '^ws_'", "ws_handshake ws_frame ws_message ws_close"},
@@ -74,11 +77,11 @@ func TestMatch(t *testing.T) {
 		{"websocket.rtt_ms < 1h", "ws_frame"},
 
 		// Times.
-		{"ts < 2026-11-20T16:04:11.001Z", "conn packet"},
+		{"ts < 2026-11-20T16:04:11.001Z", "conn packet socket"},
 		{"ts == 2026-11-20T17:04:11.204+01:00", "ws_handshake"},
 		{"ts == 1795190651.204", "ws_handshake"},
 		{`ts > "2026-11-20 16:04:12"`, "ws_close"},
-		{"ts >= 2026-11-20 and ts < 2026-11-21", "conn http ws_handshake ws_frame ws_message ws_close frame packet finding"},
+		{"ts >= 2026-11-20 and ts < 2026-11-21", "conn http ws_handshake ws_frame ws_message ws_close frame packet finding socket"},
 		{"summary.last > 1795190651", "summary"},
 
 		// Truth.
@@ -105,7 +108,7 @@ func TestMatch(t *testing.T) {
 		{`websocket.reason ~ "\bgoing\b"`, "ws_close"},
 		{`websocket.reason == "\x67oing\u0020away"`, "ws_close"},
 		{`websocket.reason in {"going away", bye}`, "ws_close"},
-		{`websocket.reason not in {"going away", bye}`, everything[:len("conn http ws_handshake ws_frame ws_message ")] + "frame packet finding summary"},
+		{`websocket.reason not in {"going away", bye}`, everything[:len("conn http ws_handshake ws_frame ws_message ")] + "frame packet finding summary socket"},
 		{`websocket.reason != bye`, "ws_close"},
 		{`websocket.reason == 'going away'`, "ws_close"},
 		{`http.request.target == "/room?id=7"`, "ws_handshake"},
@@ -115,8 +118,8 @@ func TestMatch(t *testing.T) {
 		{"conn == C1", "conn http ws_handshake ws_frame ws_message ws_close frame packet finding"},
 		{"conn in {1, 3..c7}", "conn http ws_handshake ws_frame ws_message ws_close frame packet finding"},
 		{"conn != C1", ""},
-		{"not conn == C1", "summary"},
-		{"file == x.pcap", everything},
+		{"not conn == C1", "summary socket"},
+		{"file == x.pcap", captured},
 
 		// Lists: any element; != means none.
 		{"websocket.issues == truncated-frame", "ws_frame"},
@@ -175,8 +178,8 @@ func TestMatch(t *testing.T) {
 		{"type == conn and tcp.end == rst", ""},
 		{"type == conn or type == http and http.version == 9", "conn"},
 		{"(type == conn or type == http) and http.version == 9", ""},
-		{"not type == conn and not (type == http or type == summary)", "ws_handshake ws_frame ws_message ws_close frame packet finding"},
-		{"!type == conn && !(type == http || websocket)", "frame packet finding summary"},
+		{"not type == conn and not (type == http or type == summary)", "ws_handshake ws_frame ws_message ws_close frame packet finding socket"},
+		{"!type == conn && !(type == http || websocket)", "frame packet finding summary socket"},
 		{"!!websocket.code", "ws_close"},
 		{"not not websocket.code", "ws_close"},
 		{"frame.number == 8", "ws_frame"},
@@ -239,7 +242,7 @@ func TestTypesAndFields(t *testing.T) {
 			continue
 		}
 		if f.Types() != tt.types {
-			t.Errorf("%s: types %s, want %s", tt.expr, typeList(f.Types()), typeList(tt.types))
+			t.Errorf("%s: types %s, want %s", tt.expr, f.Types().String(), tt.types.String())
 		}
 		if !slices.Equal(f.Fields(), tt.fields) {
 			t.Errorf("%s: fields %q, want %q", tt.expr, f.Fields(), tt.fields)
@@ -446,7 +449,7 @@ func TestKinds(t *testing.T) {
 		if err != nil {
 			t.Errorf("%v", err)
 		} else if f.Types() != b.Types() {
-			t.Errorf("%s: types %s, want %s", name, typeList(f.Types()), typeList(b.Types()))
+			t.Errorf("%s: types %s, want %s", name, f.Types().String(), b.Types().String())
 		}
 	}
 }

@@ -63,6 +63,14 @@ func TestAppendJSON(t *testing.T) {
 		`{"schema":"1.0","type":"summary","file":"x.pcap","summary":{"packets":118,"bytes":96000,"connections":2,"ws_sessions":1,"ws_failed":1,"ws_frames":120,"ws_messages":60,"frames":7,` +
 			`"missing_bytes":1448,"undecoded_bytes":12,"evicted":1,"dropped_packets":0,"truncated":true,"first":"2026-11-20T16:04:11.000000000Z","last":"2026-11-20T16:04:14.900000000Z",` +
 			`"findings":{"error":1,"warning":2,"note":3},"skipped":[{"cause":"link type 147 cannot be read","packets":12,"bytes":900},{"cause":"cut short","packets":1}]}}`,
+		`{"schema":"1.0","type":"socket","ts":"2026-11-20T16:04:11.000000000Z","netns":"blue","network":{"transport":"mptcp","type":"ipv4"},` +
+			`"local":{"ip":"10.0.0.7","port":51882,"path":"@x"},"peer":{"ip":"10.0.0.2","port":8765},` +
+			`"socket":{"state":"ESTABLISHED","type":"stream","recv_q":400000,"send_q":12,"inode":4711,"timer":"persist","expires_ms":204,"retrans":2,"age_ms":4224,"drops":0,` +
+			`"cgroup":"/system.slice/echo.service"},"user":{"id":1000,"name":"ada"},"process":[{"pid":812,"fd":7,"name":"python3"},{"pid":813,"fd":7,"name":"python3"}],` +
+			`"service":"echo.service","tcp":{"congestion":"cubic","rtt_ms":0.31,"rttvar_ms":0.02,"min_rtt_ms":0.1,"rto_ms":201,"cwnd":10,"mss":1448,"pmtu":1500,` +
+			`"bytes_sent":1099511627776,"bytes_acked":549755813888,"bytes_received":512,"bytes_retrans":1448,"bytes_not_sent":9,"segs_out":3,"segs_in":4,"retrans_total":1,` +
+			`"send_window":65536,"recv_window":0,"delivery_rate_bytes":1000000,"last_sent_ms":5,"last_received_ms":6,"last_ack_ms":7,"busy_ms":8,"rwnd_limited_ms":1},` +
+			`"mptcp":{"token":"decafbad","subflows":2,"fallback":true}}`,
 	}
 	var o record.Options
 	for i, r := range recordtest.Full() {

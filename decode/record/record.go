@@ -8,6 +8,7 @@ package record
 import (
 	"bytes"
 	"net/netip"
+	"strings"
 
 	"framescope/decode/finding"
 	"framescope/decode/websocket"
@@ -31,11 +32,12 @@ const (
 	TypePacket
 	TypeFinding
 	TypeSummary
+	TypeSocket
 	types
 )
 
 var typeNames = [types]string{
-	"conn", "http", "ws_handshake", "ws_frame", "ws_message", "ws_close", "frame", "packet", "finding", "summary",
+	"conn", "http", "ws_handshake", "ws_frame", "ws_message", "ws_close", "frame", "packet", "finding", "summary", "socket",
 }
 
 // Types is how many types there are: they are numbered from 0 to Types-1.
@@ -60,6 +62,7 @@ var typeDocs = [types]string{
 	"One captured packet.",
 	"Something that is wrong or worth knowing, its cause, and what mends it.",
 	"What one file held, or the whole run where there is no file.",
+	"One socket of the kernel, as framescope sockets lists it; no capture has such.",
 }
 
 // Doc returns what a record of the type stands for, in one or two sentences.
@@ -83,8 +86,11 @@ func ParseType(s string) (Type, bool) {
 // A Set is a set of types. The zero Set is empty.
 type Set uint32
 
-// All is the set of all types.
-const All Set = 1<<types - 1
+// All is the set of all types, Captured that of those that captures give.
+const (
+	All      Set = 1<<types - 1
+	Captured     = All &^ (1 << TypeSocket)
+)
 
 // Of returns the set of the given types.
 func Of(ts ...Type) (s Set) {
@@ -92,6 +98,26 @@ func Of(ts ...Type) (s Set) {
 		s |= 1 << t
 	}
 	return s
+}
+
+// String names the types of s as a sentence does: "ws_frame and ws_message".
+func (s Set) String() string {
+	var names []string
+	for t := range types {
+		if s.Has(t) {
+			names = append(names, t.String())
+		}
+	}
+	n := len(names)
+	switch {
+	case n == 0:
+		return "nothing"
+	case n == 1:
+		return names[0]
+	case s&Captured == Captured:
+		return "every record"
+	}
+	return strings.Join(names[:n-1], ", ") + " and " + names[n-1]
 }
 
 // Has reports whether t is in s.
@@ -194,7 +220,7 @@ type Head struct {
 func (h *Head) Shared() *Head { return h }
 
 // A Record is one of *ConnEnd, *HTTP, *Handshake, *Frame, *Message, *Close,
-// *Declared, *Packet, *Finding and *Summary.
+// *Declared, *Packet, *Finding, *Summary and *Socket.
 type Record interface {
 	Type() Type
 	Shared() *Head

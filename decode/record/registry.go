@@ -22,6 +22,7 @@ var registry = sync.OnceValue(func() *[Types][]Field {
 		TypePacket:    slices.Concat(head("packet"), packetFields),
 		TypeFinding:   slices.Concat(head("finding"), flow(true), findingFields),
 		TypeSummary:   slices.Concat(head("summary"), summaryFields),
+		TypeSocket:    slices.Concat(head("socket")[:2], socketFields()),
 	}
 })
 

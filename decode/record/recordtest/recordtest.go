@@ -135,5 +135,17 @@ func Full() []record.Record {
 			Errors: 1, Warnings: 2, Notes: 3,
 			Skipped: []record.Skip{{Cause: "link type 147 cannot be read", Packets: 12, Bytes: 900}, {Cause: "cut short", Packets: 1}},
 		},
+		&record.Socket{
+			Head: record.Head{Time: Start}, Netns: "blue", Transport: "mptcp", Network: "ipv4", Kind: "stream", Local: c.Source, Peer: c.Destination, Path: "@x",
+			State: "ESTABLISHED", RecvQ: 400_000, SendQ: 12, Inode: 4711, Timer: "persist", Expires: 204_000_000, Retrans: 2, Age: 4_224_000_000, Drops: 0,
+			UserID: 1000, User: "ada", Processes: []record.Process{{PID: 812, FD: 7, Name: "python3"}, {PID: 813, FD: 7, Name: "python3"}},
+			Cgroup: "/system.slice/echo.service", Service: "echo.service",
+			TCP: &record.SocketTCP{
+				Congestion: "cubic", RTT: 310_000, RTTVar: 20_000, MinRTT: 100_000, RTO: 201_000_000, Cwnd: 10, MSS: 1448, PMTU: 1500,
+				BytesSent: 1 << 40, BytesAcked: 1 << 39, BytesRecv: 512, BytesLost: 1448, NotSent: 9, SegsOut: 3, SegsIn: 4, Retrans: 1, SendWindow: 65536,
+				DeliveryRate: 1_000_000, LastSent: 5_000_000, LastRecv: 6_000_000, LastAck: 7_000_000, Busy: 8_000_000, RwndLimited: 1_000_000,
+			},
+			Token: 0xdecafbad, Subflows: 2, Fallback: true,
+		},
 	}
 }

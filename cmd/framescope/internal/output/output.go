@@ -62,7 +62,7 @@ func DefaultTypes(format string) record.Set {
 	if format == "table" || format == "wide" {
 		return tableTypes
 	}
-	return record.All &^ record.Of(record.TypePacket)
+	return record.Captured &^ record.Of(record.TypePacket)
 }
 
 // sessionTypes are what a table lists below the heading of a connection.

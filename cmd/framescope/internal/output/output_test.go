@@ -175,6 +175,7 @@ func TestCSV(t *testing.T) {
 		{record.TypeFinding, "finding.evidence.packet", "6"},
 		{record.TypeSummary, "summary.skipped.packets", "12; 1"},
 		{record.TypeSummary, "ts", ""},
+		{record.TypeSocket, "process.pid", "812; 813"},
 	} {
 		if got := cell(1+int(tt.typ), tt.name); got != tt.want {
 			t.Errorf("%s of %s: %q, want %q", tt.name, tt.typ, got, tt.want)
