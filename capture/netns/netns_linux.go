@@ -55,30 +55,44 @@ func path(name string) string {
 
 // Do runs f in the namespace ns, on a thread of its own, and returns its error.
 // What f opens stays in ns; goroutines that it starts do not. With a nil ns, f
-// runs where the caller is.
+// runs where the caller is. If f ends its goroutine (runtime.Goexit), Do ends
+// the caller's.
 func Do(ns *os.File, f func() error) error {
 	if ns == nil {
 		return f()
 	}
-	done := make(chan error, 1)
+	var err error
+	returned := false
+	done := make(chan struct{})
 	go func() {
-		runtime.LockOSThread()
-		here, err := os.Open("/proc/thread-self/ns/net")
-		if err == nil {
-			defer here.Close()
-			err = unix.Setns(int(ns.Fd()), unix.CLONE_NEWNET)
-		}
-		if err != nil {
-			runtime.UnlockOSThread()
-			done <- &Error{"enter", ns.Name(), err}
-			return
-		}
-		err = f()
+		defer close(done)
+		err = enter(ns, f)
+		returned = true
+	}()
+	<-done
+	if !returned {
+		runtime.Goexit()
+	}
+	return err
+}
+
+// enter runs f in ns on the calling thread and goes back.
+func enter(ns *os.File, f func() error) error {
+	runtime.LockOSThread()
+	here, err := os.Open("/proc/thread-self/ns/net")
+	if err == nil {
+		defer here.Close()
+		err = unix.Setns(int(ns.Fd()), unix.CLONE_NEWNET)
+	}
+	if err != nil {
+		runtime.UnlockOSThread()
+		return &Error{"enter", ns.Name(), err}
+	}
+	defer func() {
 		// A thread that cannot go back ends with its goroutine.
 		if unix.Setns(int(here.Fd()), unix.CLONE_NEWNET) == nil {
 			runtime.UnlockOSThread()
 		}
-		done <- err
 	}()
-	return <-done
+	return f()
 }

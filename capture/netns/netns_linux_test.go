@@ -5,6 +5,7 @@ import (
 	"net"
 	"os"
 	"os/exec"
+	"runtime"
 	"strconv"
 	"strings"
 	"syscall"
@@ -60,6 +61,16 @@ func TestDo(t *testing.T) {
 		// A new namespace has its loopback interface, which is down.
 		if len(there) == 0 || !strings.HasPrefix(there[0], "lo ") || strings.Contains(there[0], "up") {
 			t.Errorf("%s: interfaces %q", name, there)
+		}
+		// What ends its goroutine there ends the caller's.
+		returned, ended := false, make(chan struct{})
+		go func() {
+			defer close(ended)
+			_ = Do(ns, func() error { runtime.Goexit(); return nil })
+			returned = true
+		}()
+		if <-ended; returned {
+			t.Errorf("%s: Do returned, the function did not", name)
 		}
 		if back := interfaces(t); strings.Join(back, ",") != strings.Join(here, ",") {
 			t.Errorf("%s: afterwards interfaces %q, before %q", name, back, here)
