@@ -6,6 +6,7 @@ import (
 	"io"
 	"os/exec"
 	"path"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -21,12 +22,16 @@ type arrow struct {
 // The arrows of docs/architecture.md. The first that fits a package counts.
 var arrows = []arrow{
 	{from: "framescope/cmd", allow: []string{"*"}},
+	{from: "framescope/capture/netns/netnstest", allow: []string{"framescope/capture", "golang.org/x/sys", "github.com/vishvananda"}, deny: []string{"log", "flag", "net/http"}},
 	{from: "framescope/capture", allow: []string{"golang.org/x/sys"}, deny: []string{"log", "flag", "net/http"}},
 	{from: "framescope/decode/framing", allow: []string{"framescope/decode", "github.com/goccy/go-yaml"}, deny: inDecode},
 	{from: "framescope/decode", deny: inDecode},
 	{from: "framescope/mptcpctl", allow: []string{"framescope/probes/sockdiag", "framescope/capture/netns", "github.com/vishvananda", "golang.org/x/sys"}, deny: []string{"log", "flag"}},
 	{from: "framescope/probes", allow: []string{"framescope/decode", "framescope/mptcpctl", "framescope/capture/netns", "framescope/capture/capability", "golang.org/x/sys", "github.com/vishvananda"}, deny: []string{"log", "flag"}},
 }
+
+// What only tests import.
+var forTests = []string{"framescope/capture/capturetest", "framescope/capture/netns/netnstest"}
 
 // Decoders take bytes: no files, no sockets, no processes.
 var inDecode = []string{"log", "flag", "os", "os/exec", "net", "net/http", "syscall", "io/ioutil"}
@@ -90,6 +95,9 @@ func TestArrows(t *testing.T) {
 			}
 			used[a.from] = true
 			for _, imp := range p.Imports {
+				if slices.Contains(forTests, imp) {
+					t.Errorf("%s imports %s, which is for tests", p.ImportPath, imp)
+				}
 				if !a.permits(imp, std[imp]) {
 					t.Errorf("%s imports %s: docs/architecture.md allows %s only the standard library and %q, without %q",
 						p.ImportPath, imp, a.from, a.allow, a.deny)
@@ -105,7 +113,7 @@ func TestArrows(t *testing.T) {
 			}
 		}
 	}
-	for _, must := range []string{"framescope/cmd", "framescope/capture", "framescope/decode", "framescope/decode/framing"} {
+	for _, must := range []string{"framescope/cmd", "framescope/capture", "framescope/capture/netns/netnstest", "framescope/decode", "framescope/decode/framing"} {
 		if !used[must] {
 			t.Errorf("no package was checked for %s: the list has gone stale", must)
 		}
