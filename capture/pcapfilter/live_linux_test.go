@@ -4,72 +4,37 @@ import (
 	"encoding/binary"
 	"net"
 	"os"
-	"os/exec"
-	"runtime"
 	"slices"
 	"testing"
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"framescope/capture/netns/netnstest"
 )
-
-// inNamespace runs f on a thread that is in a network namespace of its own,
-// which ends with the thread.
-func inNamespace(t *testing.T, f func()) {
-	t.Helper()
-	var skip error
-	done := make(chan bool)
-	go func() {
-		defer close(done)
-		runtime.LockOSThread() // and never unlocked
-		if err := unix.Unshare(unix.CLONE_NEWNET); err != nil {
-			skip = err
-			return
-		}
-		f()
-	}()
-	<-done
-	if skip != nil {
-		t.Skipf("a network namespace needs CAP_SYS_ADMIN: %v", skip)
-	}
-}
-
-// command runs a command in the namespace of the thread.
-func command(t *testing.T, name string, args ...string) bool {
-	if out, err := exec.Command(name, args...).CombinedOutput(); err != nil {
-		t.Errorf("%s %v: %v %s", name, args, err, out)
-		return false
-	}
-	return true
-}
 
 // The kernel must take every program and come to the same verdict as this
 // package's machine.
 func TestKernel(t *testing.T) {
-	inNamespace(t, func() { kernel(t) })
+	netnstest.InVeth(t, func() { kernel(t) })
 }
 
 const frames = 400
 
 func kernel(t *testing.T) {
-	// Nothing but the test sends packets here: the file is that of the thread's
-	// namespace.
-	if err := os.WriteFile("/proc/sys/net/ipv6/conf/default/disable_ipv6", []byte("1"), 0); err != nil {
+	// Nothing but the test sends packets here, nor does anybody answer them.
+	if err := os.WriteFile("/proc/sys/net/ipv6/conf/all/disable_ipv6", []byte("1"), 0); err != nil {
 		t.Log(err) // what the kernel sends of itself has no number of ours
 	}
-	if !command(t, "ip", "link", "add", "f0", "type", "veth", "peer", "name", "f1", "address", "02:00:00:00:00:02") ||
-		!command(t, "ip", "link", "set", "f0", "up") || !command(t, "ip", "link", "set", "f1", "up") {
-		return
-	}
-	from, err := net.InterfaceByName("f0")
+	// A destination that is the interface's, among those of the frames.
+	netnstest.Run(t, nil, "ip", "link", "set", "fs1", "address", "02:00:00:00:00:02")
+	from, err := net.InterfaceByName("fs0")
 	if err != nil {
-		t.Error(err)
-		return
+		t.Fatal(err)
 	}
-	to, err := net.InterfaceByName("f1")
+	to, err := net.InterfaceByName("fs1")
 	if err != nil {
-		t.Error(err)
-		return
+		t.Fatal(err)
 	}
 	type listener struct {
 		expr string
@@ -96,8 +61,7 @@ func kernel(t *testing.T) {
 		}
 		fd, err := unix.Socket(unix.AF_PACKET, kind|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0)
 		if err != nil {
-			t.Error(err)
-			return
+			t.Fatal(err)
 		}
 		all = append(all, &listener{expr, fd, c.Live, p, make(map[uint32]bool)})
 		var filter []unix.SockFilter
@@ -135,8 +99,7 @@ func kernel(t *testing.T) {
 	sent := make([][]byte, frames)
 	out, err := unix.Socket(unix.AF_PACKET, unix.SOCK_RAW|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
-		t.Error(err)
-		return
+		t.Fatal(err)
 	}
 	defer unix.Close(out)
 	for i := range sent {
@@ -146,8 +109,7 @@ func kernel(t *testing.T) {
 		}
 		sent[i] = binary.BigEndian.AppendUint32(frame, uint32(i))
 		if err := unix.Sendto(out, sent[i], 0, &unix.SockaddrLinklayer{Ifindex: from.Index}); err != nil {
-			t.Error(err)
-			return
+			t.Fatal(err)
 		}
 	}
 	// All that was accepted is there when a socket without a filter has all.
@@ -166,8 +128,7 @@ func kernel(t *testing.T) {
 	everything := all[slices.IndexFunc(all, func(l *listener) bool { return l.expr == "" })]
 	for deadline := time.Now().Add(5 * time.Second); len(everything.got) < frames; time.Sleep(5 * time.Millisecond) {
 		if drain(everything); time.Now().After(deadline) {
-			t.Errorf("%d of %d frames arrived", len(everything.got), frames)
-			return
+			t.Fatalf("%d of %d frames arrived", len(everything.got), frames)
 		}
 	}
 	time.Sleep(20 * time.Millisecond)

@@ -6,82 +6,34 @@ import (
 	"errors"
 	"fmt"
 	"net"
-	"os"
-	"os/exec"
-	"runtime"
 	"strings"
 	"testing"
 	"time"
 
 	"golang.org/x/sys/unix"
 
+	"framescope/capture/netns/netnstest"
 	"framescope/capture/pcapfile"
 	"framescope/capture/pcapfilter"
 )
-
-// inside runs f on a thread in a new network namespace with a veth pair, fs0
-// and fs1, and loopback, all up. The namespace ends with the thread.
-func inside(t *testing.T, f func()) {
-	t.Helper()
-	if os.Geteuid() != 0 {
-		t.Skip("a namespace of its own needs CAP_SYS_ADMIN")
-	}
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		runtime.LockOSThread() // for good: the thread ends with the goroutine
-		if err := unix.Unshare(unix.CLONE_NEWNET); err != nil {
-			t.Errorf("unshare: %v", err)
-			return
-		}
-		for _, args := range []string{
-			"link set lo up", "link add fs0 type veth peer name fs1", "link set fs0 addrgenmode none", "link set fs1 addrgenmode none",
-			"link set fs0 up", "link set fs1 up",
-		} {
-			if out, err := exec.Command("ip", strings.Fields(args)...).CombinedOutput(); err != nil {
-				t.Errorf("ip %s: %v: %s", args, err, out)
-				return
-			}
-		}
-		carrier("fs0", "fs1")
-		f()
-	}()
-	<-done
-}
-
-// carrier waits until interfaces have their carrier: what is sent before is
-// lost.
-func carrier(names ...string) {
-	for _, name := range names {
-		for range 500 {
-			if i, err := net.InterfaceByName(name); err == nil && i.Flags&net.FlagRunning != 0 {
-				break
-			}
-			time.Sleep(10 * time.Millisecond)
-		}
-	}
-}
 
 // sender returns a function that sends frames on an interface.
 func sender(t *testing.T, name string) func(frames ...[]byte) {
 	t.Helper()
 	i, err := net.InterfaceByName(name)
 	if err != nil {
-		t.Error(err)
-		runtime.Goexit()
+		t.Fatal(err)
 	}
 	fd, err := unix.Socket(unix.AF_PACKET, unix.SOCK_RAW, 0)
 	if err != nil {
-		t.Error(err)
-		runtime.Goexit()
+		t.Fatal(err)
 	}
 	t.Cleanup(func() { unix.Close(fd) })
 	to := &unix.SockaddrLinklayer{Ifindex: i.Index}
 	return func(frames ...[]byte) {
 		for _, f := range frames {
 			if err := unix.Sendto(fd, f, 0, to); err != nil {
-				t.Errorf("send: %v", err)
-				runtime.Goexit()
+				t.Fatalf("send: %v", err)
 			}
 		}
 	}
@@ -102,8 +54,7 @@ func open(t *testing.T, c Config) *Source {
 	t.Helper()
 	s, err := Open(&c)
 	if err != nil {
-		t.Error(err)
-		runtime.Goexit()
+		t.Fatal(err)
 	}
 	t.Cleanup(func() { s.Close() })
 	return s
@@ -135,14 +86,13 @@ func read(t *testing.T, s *Source, n int) (all []packet) {
 		b.Release()
 	}
 	if len(all) != n {
-		t.Errorf("%d packets, want %d", len(all), n)
-		runtime.Goexit()
+		t.Fatalf("%d packets, want %d", len(all), n)
 	}
 	return all
 }
 
 func TestFrames(t *testing.T) {
-	inside(t, func() {
+	netnstest.InVeth(t, func() {
 		sent := [][]byte{
 			frame(1, 60), frame(2, 1514),
 			frame(3, 60, 0x8100_e007),              // VLAN 7, priority 7
@@ -170,7 +120,7 @@ func TestFrames(t *testing.T) {
 }
 
 func TestSnapLen(t *testing.T) {
-	inside(t, func() {
+	netnstest.InVeth(t, func() {
 		for _, c := range []Config{
 			{Interfaces: []string{"fs1"}, SnapLen: 64},
 			{Interfaces: []string{"fs1"}, SnapLen: 64, Filter: func(uint16, Socket) ([]pcapfilter.Instruction, error) {
@@ -197,7 +147,7 @@ func TestSnapLen(t *testing.T) {
 func TestLoopback(t *testing.T) {
 	for _, name := range []string{"lo", Any} {
 		t.Run(name, func(t *testing.T) {
-			inside(t, func() {
+			netnstest.InVeth(t, func() {
 				s := open(t, Config{Interfaces: []string{name}})
 				c, err := net.ListenPacket("udp", "127.0.0.1:0")
 				if err != nil {
@@ -230,7 +180,7 @@ func TestLoopback(t *testing.T) {
 }
 
 func TestCooked(t *testing.T) {
-	inside(t, func() {
+	netnstest.InVeth(t, func() {
 		index := map[string]uint32{}
 		for _, name := range []string{"fs0", "fs1"} {
 			i, _ := net.InterfaceByName(name)
@@ -270,7 +220,7 @@ func TestCooked(t *testing.T) {
 // A filter is there before the first packet, and the socket does not see what
 // came before it was opened.
 func TestFilter(t *testing.T) {
-	inside(t, func() {
+	netnstest.InVeth(t, func() {
 		send := sender(t, "fs0")
 		send(frame(0, 60))
 		s := open(t, Config{Interfaces: []string{"fs1"}, Filter: func(link uint16, sock Socket) ([]pcapfilter.Instruction, error) {
@@ -299,7 +249,7 @@ func TestFilter(t *testing.T) {
 // What does not fit into the ring is counted; what does is not overwritten
 // while a batch refers to it.
 func TestFull(t *testing.T) {
-	inside(t, func() {
+	netnstest.InVeth(t, func() {
 		s := open(t, Config{Interfaces: []string{"fs1"}, Buffer: MinBuffer, Delay: 200 * time.Millisecond})
 		if s.Buffer() != MinBuffer {
 			t.Errorf("a ring of %d bytes", s.Buffer())
@@ -351,7 +301,7 @@ func TestFull(t *testing.T) {
 
 // Packets of several interfaces come in the order of their times.
 func TestMerge(t *testing.T) {
-	inside(t, func() {
+	netnstest.InVeth(t, func() {
 		s := open(t, Config{Interfaces: []string{"fs0", "fs1", "lo"}})
 		here, there, lo := sender(t, "fs0"), sender(t, "fs1"), sender(t, "lo")
 		const rounds = 400
@@ -387,7 +337,7 @@ func TestMerge(t *testing.T) {
 }
 
 func TestWake(t *testing.T) {
-	inside(t, func() {
+	netnstest.InVeth(t, func() {
 		for _, names := range [][]string{{"fs1"}, {"fs0", "fs1"}} {
 			s := open(t, Config{Interfaces: names})
 			go func() {
@@ -406,23 +356,18 @@ func TestWake(t *testing.T) {
 // An interface that goes down is an error once; it works again when it is up.
 // One that is gone is an error that says so.
 func TestDown(t *testing.T) {
-	inside(t, func() {
-		ip := func(args string) {
-			if out, err := exec.Command("ip", strings.Fields(args)...).CombinedOutput(); err != nil {
-				t.Errorf("ip %s: %v: %s", args, err, out)
-			}
-		}
+	netnstest.InVeth(t, func() {
 		s := open(t, Config{Interfaces: []string{"fs1"}})
 		var b Batch
-		ip("link set fs1 down")
+		netnstest.Run(t, nil, "ip", "link", "set", "fs1", "down")
 		if err := s.Read(&b, time.Second); !errors.Is(err, unix.ENETDOWN) || errors.Is(err, ErrNoInterface) || err.Error() != "fs1: network is down" {
 			t.Errorf("down: %v", err)
 		}
-		ip("link set fs1 up")
-		carrier("fs0", "fs1")
+		netnstest.Up(t, nil, "fs1")
+		netnstest.Carrier(t, nil, "fs0", "fs1")
 		sender(t, "fs0")(frame(1, 60))
 		read(t, s, 1)
-		ip("link delete fs1")
+		netnstest.Run(t, nil, "ip", "link", "delete", "fs1")
 		if err := s.Read(&b, time.Second); !errors.Is(err, ErrNoInterface) || err.Error() != "fs1: it was removed: there is no such interface" {
 			t.Errorf("removed: %v", err)
 		}
@@ -431,13 +376,11 @@ func TestDown(t *testing.T) {
 
 // The kernel does not say that an interface that is down already is removed.
 func TestRemovedWhileDown(t *testing.T) {
-	inside(t, func() {
+	netnstest.InVeth(t, func() {
 		s := open(t, Config{Interfaces: []string{"fs1"}})
 		var b Batch
 		for _, args := range []string{"link set fs1 down", "link delete fs1"} {
-			if out, err := exec.Command("ip", strings.Fields(args)...).CombinedOutput(); err != nil {
-				t.Errorf("ip %s: %v: %s", args, err, out)
-			}
+			netnstest.Run(t, nil, "ip", strings.Fields(args)...)
 			if err := s.Read(&b, 50*time.Millisecond); args == "link set fs1 down" && !errors.Is(err, unix.ENETDOWN) {
 				t.Errorf("down: %v", err)
 			}
@@ -454,7 +397,7 @@ func TestRemovedWhileDown(t *testing.T) {
 }
 
 func TestErrors(t *testing.T) {
-	inside(t, func() {
+	netnstest.InVeth(t, func() {
 		for _, tt := range []struct {
 			names []string
 			want  string
@@ -474,7 +417,7 @@ func TestErrors(t *testing.T) {
 
 // Reading a packet allocates nothing.
 func TestAllocs(t *testing.T) {
-	inside(t, func() {
+	netnstest.InVeth(t, func() {
 		s := open(t, Config{Interfaces: []string{"fs1"}})
 		send := sender(t, "fs0")
 		f := frame(0, 1514)

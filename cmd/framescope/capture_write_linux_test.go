@@ -12,7 +12,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
-	"runtime"
 	"slices"
 	"strconv"
 	"strings"
@@ -22,44 +21,9 @@ import (
 	"unsafe"
 
 	"golang.org/x/sys/unix"
-)
 
-// inVeth runs f on a thread in a network namespace of its own, with a pair of
-// interfaces fs0 and fs1. What f starts is in the namespace, too.
-func inVeth(t *testing.T, f func()) {
-	t.Helper()
-	asRoot(t, "CAP_SYS_ADMIN")
-	need(t, "ip")
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		runtime.LockOSThread() // for good: the namespace ends with the thread
-		if err := unix.Unshare(unix.CLONE_NEWNET); err != nil {
-			t.Errorf("unshare: %v", err)
-			return
-		}
-		for _, args := range []string{
-			"link set lo up", "link add fs0 type veth peer name fs1", "link set fs0 addrgenmode none", "link set fs1 addrgenmode none",
-			"link set fs0 up", "link set fs1 up",
-		} {
-			if out, err := exec.Command("ip", strings.Fields(args)...).CombinedOutput(); err != nil {
-				t.Errorf("ip %s: %v: %s", args, err, out)
-				return
-			}
-		}
-		// What is sent before a link has its carrier is lost.
-		for _, name := range []string{"fs0", "fs1"} {
-			for range 500 {
-				if i, err := net.InterfaceByName(name); err == nil && i.Flags&net.FlagRunning != 0 {
-					break
-				}
-				time.Sleep(10 * time.Millisecond)
-			}
-		}
-		f()
-	}()
-	<-done
-}
+	"framescope/capture/netns/netnstest"
+)
 
 // flood sends n TCP segments of 154 bytes, of 64 connections, on fs0 as fast as
 // it goes.
@@ -188,7 +152,7 @@ func TestDropsNothing(t *testing.T) {
 	if testing.Short() {
 		total = 200_000
 	}
-	inVeth(t, func() {
+	netnstest.InVeth(t, func() {
 		dropped := map[string]int64{}
 		cpu := map[string][]time.Duration{}
 		for range rounds {
@@ -273,17 +237,15 @@ func beginCapture(t *testing.T, fs string, args ...string) (cmd *exec.Cmd, words
 		err = cmd.Start()
 	}
 	if err != nil {
-		t.Error(err)
-		runtime.Goexit()
+		t.Fatal(err)
 	}
 	lines := bufio.NewReader(pipe)
 	for !strings.Contains(said.String(), "capturing on") {
 		line, err := lines.ReadString('\n')
 		said.WriteString(line)
 		if err != nil {
-			t.Errorf("%v: %s", err, &said)
 			cmd.Wait()
-			runtime.Goexit()
+			t.Fatalf("%v: %s", err, &said)
 		}
 	}
 	rest := make(chan struct{})
@@ -296,7 +258,7 @@ func beginCapture(t *testing.T, fs string, args ...string) (cmd *exec.Cmd, words
 func TestKill(t *testing.T) {
 	dir := openFolder(t)
 	fs, file := filepath.Join(dir, "framescope"), filepath.Join(dir, "x.pcapng")
-	inVeth(t, func() {
+	netnstest.InVeth(t, func() {
 		for range 3 {
 			cmd, words := beginCapture(t, fs, "-w", file)
 			const pause = 10 * time.Millisecond
@@ -328,7 +290,7 @@ func TestDiskFull(t *testing.T) {
 	}
 	defer unix.Unmount(small, 0)
 	file := filepath.Join(small, "x.pcapng")
-	inVeth(t, func() {
+	netnstest.InVeth(t, func() {
 		cmd, words := beginCapture(t, fs, "-w", file)
 		if err := flood(40_000); err != nil {
 			t.Error(err)
@@ -365,7 +327,7 @@ func TestRotation(t *testing.T) {
 			if err := os.Mkdir(sub, 0o755); err != nil {
 				t.Fatal(err)
 			}
-			inVeth(t, func() {
+			netnstest.InVeth(t, func() {
 				cmd, words := beginCapture(t, fs, append(tt.args, "-w", filepath.Join(sub, "x.pcapng"))...)
 				const total = 60_000
 				for range 3 {
