@@ -12,6 +12,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"framescope/capture/netns"
+	"framescope/capture/netns/netnstest"
 )
 
 // cpu is the time that this process (RUSAGE_SELF) or its children that ended
@@ -30,7 +31,7 @@ func BenchmarkSS(b *testing.B) {
 	if v, err := strconv.Atoi(os.Getenv("SOCKDIAG_SOCKETS")); err == nil {
 		n = v
 	}
-	ns := namespace(b)
+	ns := netnstest.New(b)
 	holders(b, ns, n)
 	c := open(b, ns)
 	least := map[string]time.Duration{}

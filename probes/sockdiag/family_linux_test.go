@@ -12,10 +12,12 @@ import (
 	"testing"
 
 	"golang.org/x/sys/unix"
+
+	"framescope/capture/netns/netnstest"
 )
 
 func TestUnix(t *testing.T) {
-	ns := namespace(t)
+	ns := netnstest.New(t)
 	c := open(t, ns)
 	dir := t.TempDir()
 	path := filepath.Join(dir, "stream")
@@ -28,7 +30,7 @@ func TestUnix(t *testing.T) {
 	})
 	make1 := func(typ int) int {
 		var fd int
-		in(t, ns, func() (err error) {
+		netnstest.Do(t, ns, func() (err error) {
 			fd, err = unix.Socket(unix.AF_UNIX, typ|unix.SOCK_CLOEXEC, 0)
 			return err
 		})
@@ -81,7 +83,7 @@ func TestUnix(t *testing.T) {
 	must(t, err)
 	want[ino(to)] = row{Dgram, Established, "", ino(dgram), [2]uint32{0, ^uint32(0)}, 0}
 
-	text := run(t, ns, "ss", "-HOxae")
+	text := netnstest.Run(t, ns, "ss", "-HOxae")
 	procRows := proc(t, ns, "unix")
 	got := 0
 	var u UnixSocket
@@ -157,10 +159,10 @@ func TestUnix(t *testing.T) {
 }
 
 func TestPacket(t *testing.T) {
-	ns := namespace(t)
+	ns := netnstest.New(t)
 	c := open(t, ns)
 	fd := -1
-	in(t, ns, func() (err error) {
+	netnstest.Do(t, ns, func() (err error) {
 		fd, err = unix.Socket(unix.AF_PACKET, unix.SOCK_RAW|unix.SOCK_CLOEXEC, 0)
 		return err
 	})
@@ -220,10 +222,10 @@ func TestPacket(t *testing.T) {
 }
 
 func TestNetlink(t *testing.T) {
-	ns := namespace(t)
+	ns := netnstest.New(t)
 	c := open(t, ns)
 	fd := -1
-	in(t, ns, func() (err error) {
+	netnstest.Do(t, ns, func() (err error) {
 		fd, err = unix.Socket(unix.AF_NETLINK, unix.SOCK_RAW|unix.SOCK_CLOEXEC, unix.NETLINK_ROUTE)
 		return err
 	})
@@ -282,9 +284,9 @@ func mptcpPair(t *testing.T, ns *os.File, client, server bool, address string) (
 	var d net.Dialer
 	d.SetMultipathTCP(client)
 	var l net.Listener
-	in(t, ns, func() (err error) { l, err = lc.Listen(t.Context(), "tcp", address); return err })
+	netnstest.Do(t, ns, func() (err error) { l, err = lc.Listen(t.Context(), "tcp", address); return err })
 	t.Cleanup(func() { l.Close() }) // what joins is sent to it
-	in(t, ns, func() error {
+	netnstest.Do(t, ns, func() error {
 		c, err := d.DialContext(t.Context(), "tcp", l.Addr().String())
 		if err == nil {
 			a = c.(*net.TCPConn)
@@ -311,11 +313,11 @@ func exchange(t *testing.T, a, b net.Conn, n int) {
 }
 
 func TestMPTCP(t *testing.T) {
-	ns := namespace(t)
+	ns := netnstest.New(t)
 	c := open(t, ns)
-	run(t, ns, "ip", "addr", "add", "10.1.0.2/32", "dev", "lo")
-	run(t, ns, "ip", "mptcp", "limits", "set", "subflow", "2", "add_addr_accepted", "2")
-	run(t, ns, "ip", "mptcp", "endpoint", "add", "10.1.0.2", "subflow", "backup")
+	netnstest.Run(t, ns, "ip", "addr", "add", "10.1.0.2/32", "dev", "lo")
+	netnstest.Run(t, ns, "ip", "mptcp", "limits", "set", "subflow", "2", "add_addr_accepted", "2")
+	netnstest.Run(t, ns, "ip", "mptcp", "endpoint", "add", "10.1.0.2", "subflow", "backup")
 	a, b := mptcpPair(t, ns, true, true, "127.0.0.1:0")
 	for range 3 {
 		exchange(t, a, b, 1000)
@@ -350,7 +352,7 @@ func TestMPTCP(t *testing.T) {
 	if len(conns) != 2 || len(subflows) != 4 {
 		t.Fatalf("%d connections, %d subflows", len(conns), len(subflows))
 	}
-	ssM, ssT := run(t, ns, "ss", "-HOMine"), run(t, ns, "ss", "-HOtine")
+	ssM, ssT := netnstest.Run(t, ns, "ss", "-HOMine"), netnstest.Run(t, ns, "ss", "-HOtine")
 	tokens := map[uint32]*Socket{}
 	for _, s := range conns {
 		var i MPTCPInfo
@@ -449,7 +451,7 @@ func TestMPTCP(t *testing.T) {
 }
 
 func TestMPTCPFallback(t *testing.T) {
-	ns := namespace(t)
+	ns := netnstest.New(t)
 	c := open(t, ns)
 	a, b := mptcpPair(t, ns, true, false, "127.0.0.1:0")
 	exchange(t, a, b, 1000)

@@ -18,6 +18,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"framescope/capture/netns/netnstest"
 )
 
 // plain runs f as a user without rights, on a thread that ends with it.
@@ -56,7 +58,7 @@ func plain(t *testing.T, f func()) {
 
 // What any user gets of sockets of others, and what not.
 func TestPlainUser(t *testing.T) {
-	_ = up("lo") // under unshare -n it is down
+	netnstest.Up(t, nil, "lo") // under unshare -n it is down
 	a, b := pair(t, nil, "tcp", "127.0.0.1:0")
 	_, err := a.Write(make([]byte, 100))
 	must(t, err)
@@ -138,7 +140,7 @@ func TestPlainUser(t *testing.T) {
 
 // What a socket measured, against what ss prints of it.
 func TestTCPInfo(t *testing.T) {
-	ns := namespace(t)
+	ns := netnstest.New(t)
 	a, b := pair(t, ns, "tcp", "127.0.0.1:0")
 	buf := make([]byte, 1<<16)
 	for range 50 {
@@ -157,7 +159,7 @@ func TestTCPInfo(t *testing.T) {
 	time.Sleep(100 * time.Millisecond) // delayed ACKs
 	c := open(t, ns)
 	all := sockets(t, c, Query{Protocol: TCP, States: StateSet(Established), Ext: ExtInfo | ExtCong | ExtVegasInfo | ExtSKMemInfo | ExtTOS | ExtTClass | ExtMemInfo})
-	text := run(t, ns, "ss", "-HOtinme", "state", "established")
+	text := netnstest.Run(t, ns, "ss", "-HOtinme", "state", "established")
 	if len(all) != 2 {
 		t.Fatalf("%d sockets", len(all))
 	}
@@ -237,7 +239,7 @@ func TestTCPInfo(t *testing.T) {
 
 // Options that a test sets come back.
 func TestOptions(t *testing.T) {
-	ns := namespace(t)
+	ns := netnstest.New(t)
 	c := open(t, ns)
 	s4 := tcpSocket(t, ns, "127.0.0.1:0", [3]int{unix.SOL_IP, unix.IP_TOS, 0x28}, [3]int{unix.SOL_SOCKET, unix.SO_MARK, 77},
 		[3]int{unix.SOL_IP, unix.IP_FREEBIND, 1}, [3]int{unix.SOL_SOCKET, unix.SO_PRIORITY, 5})
@@ -282,11 +284,11 @@ func TestOptions(t *testing.T) {
 }
 
 func TestUDP(t *testing.T) {
-	ns := namespace(t)
+	ns := netnstest.New(t)
 	c := open(t, ns)
 	var l4, l6 *net.UDPConn
 	var conn net.Conn
-	in(t, ns, func() (err error) {
+	netnstest.Do(t, ns, func() (err error) {
 		if l4, err = net.ListenUDP("udp4", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)}); err != nil {
 			return err
 		}
@@ -308,7 +310,7 @@ func TestUDP(t *testing.T) {
 	if len(all) != 3 {
 		t.Fatalf("%d sockets", len(all))
 	}
-	text := run(t, ns, "ss", "-HOuane")
+	text := netnstest.Run(t, ns, "ss", "-HOuane")
 	for _, s := range all {
 		addr := netip.MustParseAddrPort
 		state, dst := CloseState, netip.AddrPortFrom(netip.IPv4Unspecified(), 0)
@@ -354,10 +356,10 @@ func TestUDP(t *testing.T) {
 
 // Each protocol is listed, or the module that is missing is named.
 func TestProtocols(t *testing.T) {
-	ns := namespace(t)
+	ns := netnstest.New(t)
 	c := open(t, ns)
 	var raw net.PacketConn
-	in(t, ns, func() (err error) {
+	netnstest.Do(t, ns, func() (err error) {
 		raw, err = net.ListenPacket("ip4:89", "127.0.0.1")
 		return err
 	})
@@ -388,7 +390,7 @@ func TestProtocols(t *testing.T) {
 }
 
 func TestLookup(t *testing.T) {
-	ns := namespace(t)
+	ns := netnstest.New(t)
 	c := open(t, ns)
 	unconnected := netip.AddrPortFrom(netip.IPv4Unspecified(), 0)
 	var s Socket
@@ -438,7 +440,7 @@ func TestLookup(t *testing.T) {
 
 // A walk that is broken off, one inside another, and what a closed Conn says.
 func TestWalks(t *testing.T) {
-	ns := namespace(t)
+	ns := netnstest.New(t)
 	holders(t, ns, 2000)
 	c := open(t, ns)
 	for range 3 {
@@ -492,7 +494,7 @@ func TestWalks(t *testing.T) {
 }
 
 func TestDestroy(t *testing.T) {
-	ns := namespace(t)
+	ns := netnstest.New(t)
 	c := open(t, ns)
 	a, b := pair(t, ns, "tcp", "127.0.0.1:0")
 	var s Socket
@@ -518,7 +520,7 @@ func TestDestroy(t *testing.T) {
 	// UDP, of both families
 	for _, address := range []string{"127.0.0.1:0", "[::1]:0"} {
 		var p net.PacketConn
-		in(t, ns, func() (err error) {
+		netnstest.Do(t, ns, func() (err error) {
 			p, err = net.ListenPacket("udp", address)
 			return err
 		})
@@ -536,7 +538,7 @@ func TestDestroy(t *testing.T) {
 }
 
 func TestEvents(t *testing.T) {
-	ns := namespace(t)
+	ns := netnstest.New(t)
 	c := open(t, ns)
 	e, err := Subscribe(ns)
 	must(t, err)
@@ -559,7 +561,7 @@ func TestEvents(t *testing.T) {
 	a6.Close()
 	b6.Close()
 	var u net.PacketConn
-	in(t, ns, func() (err error) { u, err = net.ListenPacket("udp4", "127.0.0.1:0"); return err })
+	netnstest.Do(t, ns, func() (err error) { u, err = net.ListenPacket("udp4", "127.0.0.1:0"); return err })
 	u.Close()
 
 	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
@@ -610,7 +612,7 @@ func TestEvents(t *testing.T) {
 
 // Events without a reader: their loss is told, and then they come again.
 func TestEventsLost(t *testing.T) {
-	ns := namespace(t)
+	ns := netnstest.New(t)
 	e, err := Subscribe(ns, UDPDestroy)
 	must(t, err)
 	defer e.Close()
@@ -619,7 +621,7 @@ func TestEventsLost(t *testing.T) {
 	}))
 	must(t, err)
 	end := func() {
-		in(t, ns, func() error {
+		netnstest.Do(t, ns, func() error {
 			u, err := net.ListenPacket("udp4", "127.0.0.1:0")
 			if err == nil {
 				u.Close()
@@ -665,7 +667,7 @@ func TestEventsLost(t *testing.T) {
 
 // A plain user may listen to events.
 func TestEventsPlainUser(t *testing.T) {
-	_ = up("lo") // under unshare -n it is down
+	netnstest.Up(t, nil, "lo") // under unshare -n it is down
 	plain(t, func() {
 		e, err := Subscribe(nil, UDPDestroy)
 		if err != nil {
@@ -697,7 +699,7 @@ func TestEventsPlainUser(t *testing.T) {
 
 // Forked processes own one socket: it is one row.
 func TestForkedOwners(t *testing.T) {
-	ns := namespace(t)
+	ns := netnstest.New(t)
 	l := tcpSocket(t, ns, "127.0.0.1:0")
 	must(t, unix.Listen(l.fd, 1))
 	cmd := exec.Command("sleep", "20")
@@ -718,7 +720,7 @@ func TestForkedOwners(t *testing.T) {
 
 // Any condition: the kernel finds what this finds by looking at every socket.
 func TestFilterKernel(t *testing.T) {
-	ns := namespace(t)
+	ns := netnstest.New(t)
 	c := open(t, ns)
 	everyState(t, ns)
 	all := sockets(t, c, Query{Protocol: TCP})

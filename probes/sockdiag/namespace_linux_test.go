@@ -2,15 +2,11 @@ package sockdiag
 
 import (
 	"bufio"
-	"bytes"
-	"errors"
 	"fmt"
 	"net"
 	"os"
 	"os/exec"
-	"runtime"
 	"strconv"
-	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -18,6 +14,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"framescope/capture/netns"
+	"framescope/capture/netns/netnstest"
 )
 
 // holdEnv has the test binary hold connections instead of testing: see hold.
@@ -110,79 +107,6 @@ func holders(tb testing.TB, ns *os.File, sockets int) {
 	}
 }
 
-// namespace returns a network namespace of its own with lo up. It ends with the
-// test, and the processes in it.
-func namespace(tb testing.TB) *os.File {
-	tb.Helper()
-	type result struct {
-		f   *os.File
-		err error
-	}
-	done := make(chan result)
-	go func() {
-		runtime.LockOSThread() // and never back: the thread ends with the goroutine
-		err := unix.Unshare(unix.CLONE_NEWNET)
-		if err == nil {
-			err = up("lo")
-		}
-		var f *os.File
-		if err == nil {
-			f, err = os.Open("/proc/thread-self/ns/net")
-		}
-		done <- result{f, err}
-	}()
-	r := <-done
-	if errors.Is(r.err, unix.EPERM) {
-		tb.Skip("a network namespace needs CAP_SYS_ADMIN")
-	}
-	if r.err != nil {
-		tb.Fatal(r.err)
-	}
-	tb.Cleanup(func() { r.f.Close() })
-	return r.f
-}
-
-// up sets an interface of the calling thread's namespace up.
-func up(name string) error {
-	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
-	if err != nil {
-		return err
-	}
-	defer unix.Close(fd)
-	r, err := unix.NewIfreq(name)
-	if err != nil {
-		return err
-	}
-	if err := unix.IoctlIfreq(fd, unix.SIOCGIFFLAGS, r); err != nil || r.Uint16()&unix.IFF_UP != 0 {
-		return err
-	}
-	r.SetUint16(unix.IFF_UP)
-	return unix.IoctlIfreq(fd, unix.SIOCSIFFLAGS, r)
-}
-
-// run runs a command in ns (nil: here) and returns what it prints.
-func run(tb testing.TB, ns *os.File, name string, arg ...string) string {
-	tb.Helper()
-	var out, words bytes.Buffer
-	cmd := exec.Command(name, arg...)
-	cmd.Stdout, cmd.Stderr = &out, &words
-	if err := netns.Do(ns, cmd.Start); err != nil {
-		tb.Fatal(err)
-	}
-	if err := cmd.Wait(); err != nil {
-		tb.Fatalf("%s %s: %v\n%s", name, strings.Join(arg, " "), err, &words)
-	}
-	return out.String()
-}
-
-// in runs f in ns and fails the test with its error.
-func in(tb testing.TB, ns *os.File, f func() error) {
-	tb.Helper()
-	if err := netns.Do(ns, f); err != nil {
-		tb.Fatal(err)
-	}
-}
-
 // open returns a Conn that is closed with the test.
 func open(tb testing.TB, ns *os.File) *Conn {
 	tb.Helper()
@@ -242,12 +166,12 @@ func pair(tb testing.TB, ns *os.File, network, address string) (client, server *
 	var lc net.ListenConfig
 	lc.SetMultipathTCP(false)
 	var l net.Listener
-	in(tb, ns, func() (err error) {
+	netnstest.Do(tb, ns, func() (err error) {
 		l, err = lc.Listen(tb.Context(), network, address)
 		return err
 	})
 	defer l.Close()
-	in(tb, ns, func() error {
+	netnstest.Do(tb, ns, func() error {
 		c, err := net.Dial(network, l.Addr().String())
 		if err == nil {
 			client = c.(*net.TCPConn)

@@ -6,6 +6,8 @@ import (
 	"testing"
 
 	"golang.org/x/sys/unix"
+
+	"framescope/capture/netns/netnstest"
 )
 
 // A recorder keeps what the kernel says.
@@ -27,10 +29,10 @@ func TestRecord(t *testing.T) {
 	if !*update {
 		return
 	}
-	ns := namespace(t)
+	ns := netnstest.New(t)
 	everyState(t, ns)
-	run(t, ns, "ip", "addr", "add", "10.1.0.2/32", "dev", "lo")
-	run(t, ns, "ip", "mptcp", "endpoint", "add", "10.1.0.2", "subflow")
+	netnstest.Run(t, ns, "ip", "addr", "add", "10.1.0.2/32", "dev", "lo")
+	netnstest.Run(t, ns, "ip", "mptcp", "endpoint", "add", "10.1.0.2", "subflow")
 	a, b := mptcpPair(t, ns, true, true, "127.0.0.1:0")
 	exchange(t, a, b, 1000)
 	c := open(t, ns)
@@ -46,7 +48,7 @@ func TestRecord(t *testing.T) {
 	})
 	a, b = mptcpPair(t, ns, true, false, "127.0.0.1:0")
 	exchange(t, a, b, 10)
-	in(t, ns, func() error {
+	netnstest.Do(t, ns, func() error {
 		p, err := net.ListenPacket("udp", "127.0.0.1:5353")
 		if err != nil {
 			return err
@@ -73,7 +75,7 @@ func TestRecord(t *testing.T) {
 	record("udp.bin", func(c *Conn) { sockets(t, c, Query{Protocol: UDP, Family: IPv4, Ext: all}) })
 
 	unixSocket := func(typ int) (fd int) {
-		in(t, ns, func() (err error) { fd, err = unix.Socket(unix.AF_UNIX, typ, 0); return err })
+		netnstest.Do(t, ns, func() (err error) { fd, err = unix.Socket(unix.AF_UNIX, typ, 0); return err })
 		t.Cleanup(func() { unix.Close(fd) })
 		return fd
 	}
@@ -90,7 +92,7 @@ func TestRecord(t *testing.T) {
 		}
 	})
 	var fd int
-	in(t, ns, func() (err error) { fd, err = unix.Socket(unix.AF_PACKET, unix.SOCK_RAW, 0x0300); return err })
+	netnstest.Do(t, ns, func() (err error) { fd, err = unix.Socket(unix.AF_PACKET, unix.SOCK_RAW, 0x0300); return err })
 	defer unix.Close(fd)
 	record("packet.bin", func(c *Conn) {
 		for _, err := range c.Packet(nil, ^PacketShow(0)) {

@@ -14,6 +14,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"framescope/capture/netns/netnstest"
 )
 
 // A sock is a socket of the test, with its address.
@@ -27,7 +29,7 @@ func tcpSocket(tb testing.TB, ns *os.File, address string, opts ...[3]int) sock 
 	tb.Helper()
 	a := netip.MustParseAddrPort(address)
 	var s sock
-	in(tb, ns, func() (err error) {
+	netnstest.Do(tb, ns, func() (err error) {
 		domain := unix.AF_INET
 		if a.Addr().Is6() {
 			domain = unix.AF_INET6
@@ -134,11 +136,8 @@ func everyState(t *testing.T, ns *os.File) map[[2]netip.AddrPort]want {
 	put := func(a, b netip.AddrPort, w want) { all[[2]netip.AddrPort{a, b}] = w }
 
 	// A link to nowhere: what is sent to 10.9.0.2 is never answered.
-	run(t, ns, "ip", "link", "add", "fs0", "type", "veth", "peer", "name", "fs1")
-	run(t, ns, "ip", "link", "set", "fs0", "up")
-	run(t, ns, "ip", "link", "set", "fs1", "up")
-	run(t, ns, "ip", "addr", "add", "10.9.0.1/24", "dev", "fs0")
-	run(t, ns, "ip", "neigh", "add", "10.9.0.2", "lladdr", "02:00:00:00:00:02", "dev", "fs0")
+	netnstest.Veth(t, netnstest.End{Netns: ns, Name: "fs0", Addrs: []string{"10.9.0.1/24"}}, netnstest.End{Netns: ns, Name: "fs1"})
+	netnstest.Run(t, ns, "ip", "neigh", "add", "10.9.0.2", "lladdr", "02:00:00:00:00:02", "dev", "fs0")
 	s := tcpSocket(t, ns, "10.9.0.1:0")
 	must(t, unix.SetNonblock(s.fd, true))
 	nowhere := netip.MustParseAddrPort("10.9.0.2:9")
@@ -246,7 +245,7 @@ func everyState(t *testing.T, ns *os.File) map[[2]netip.AddrPort]want {
 }
 
 func TestStates(t *testing.T) {
-	ns := namespace(t)
+	ns := netnstest.New(t)
 	all := everyState(t, ns)
 	c := open(t, ns)
 	var got map[[2]netip.AddrPort]*Socket
@@ -261,7 +260,7 @@ func TestStates(t *testing.T) {
 	eventually(t, "states that stay", func() bool {
 		take()
 		before := got
-		ss = run(t, ns, "ss", "-HOtane")
+		ss = netnstest.Run(t, ns, "ss", "-HOtane")
 		files = map[string][][]string{"tcp": proc(t, ns, "tcp"), "tcp6": proc(t, ns, "tcp6")}
 		take()
 		for k, b := range before {
@@ -448,7 +447,7 @@ func compareProc(t *testing.T, got map[[2]netip.AddrPort]*Socket, files map[stri
 func proc(t *testing.T, ns *os.File, name string) (rows [][]string) {
 	t.Helper()
 	var b []byte
-	in(t, ns, func() (err error) {
+	netnstest.Do(t, ns, func() (err error) {
 		b, err = os.ReadFile("/proc/thread-self/net/" + name)
 		return err
 	})
@@ -482,7 +481,7 @@ func procAddr(t *testing.T, text string) netip.AddrPort {
 }
 
 func TestBoundInactive(t *testing.T) {
-	ns := namespace(t)
+	ns := netnstest.New(t)
 	s := tcpSocket(t, ns, "127.0.0.1:0")
 	c := open(t, ns)
 	if all := sockets(t, c, Query{Protocol: TCP}); len(all) != 0 {
@@ -495,14 +494,11 @@ func TestBoundInactive(t *testing.T) {
 }
 
 func TestInterface(t *testing.T) {
-	ns := namespace(t)
-	run(t, ns, "ip", "link", "add", "fs0", "type", "veth", "peer", "name", "fs1")
-	run(t, ns, "ip", "link", "set", "fs0", "up")
-	run(t, ns, "ip", "link", "set", "fs1", "up")
-	run(t, ns, "ip", "addr", "add", "fe80::77/64", "dev", "fs0", "nodad")
+	ns := netnstest.New(t)
+	netnstest.Veth(t, netnstest.End{Netns: ns, Name: "fs0", Addrs: []string{"fe80::77/64"}}, netnstest.End{Netns: ns, Name: "fs1"})
 	var index int
 	var l net.Listener
-	in(t, ns, func() error {
+	netnstest.Do(t, ns, func() error {
 		i, err := net.InterfaceByName("fs0")
 		if err == nil {
 			index = i.Index
@@ -545,7 +541,7 @@ func TestInterface(t *testing.T) {
 
 // A namespace without a process in it, reached by the file that holds it.
 func TestEmptyNamespace(t *testing.T) {
-	ns := namespace(t)
+	ns := netnstest.New(t)
 	c := open(t, ns)
 	for _, q := range []Query{{Protocol: TCP}, {Protocol: UDP}, {Protocol: MPTCP}, {Protocol: TCP, Filter: SrcPort(1, 2)}} {
 		if all := sockets(t, c, q); len(all) != 0 {
