@@ -136,8 +136,7 @@ func everyState(t *testing.T, ns *os.File) map[[2]netip.AddrPort]want {
 	put := func(a, b netip.AddrPort, w want) { all[[2]netip.AddrPort{a, b}] = w }
 
 	// A link to nowhere: what is sent to 10.9.0.2 is never answered.
-	netnstest.Veth(t, netnstest.End{Netns: ns, Name: "fs0", Addrs: []string{"10.9.0.1/24"}}, netnstest.End{Netns: ns, Name: "fs1"})
-	netnstest.Run(t, ns, "ip", "neigh", "add", "10.9.0.2", "lladdr", "02:00:00:00:00:02", "dev", "fs0")
+	netnstest.Nowhere(t, ns, "fs0", "10.9.0.1/24", "10.9.0.2")
 	s := tcpSocket(t, ns, "10.9.0.1:0")
 	must(t, unix.SetNonblock(s.fd, true))
 	nowhere := netip.MustParseAddrPort("10.9.0.2:9")

@@ -1,16 +1,15 @@
 package sockets
 
 import (
-	"net"
 	"os"
 	"slices"
 	"strings"
 	"testing"
 	"time"
 
-	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
 
+	"framescope/capture/netns/netnstest"
 	"framescope/decode/finding"
 )
 
@@ -35,7 +34,7 @@ func TestDiagnose(t *testing.T) {
 			c, srv := s.pair(8765)
 			unix.Shutdown(c, unix.SHUT_WR)
 			if n, err := unix.Read(srv, make([]byte, 1)); n != 0 || err != nil {
-				s.tb.Fatal(n, err)
+				s.TB.Fatal(n, err)
 			}
 		}, want: []string{HalfClosed}, seen: "FIN_WAIT2", other: true},
 		{name: "the end of the stream was not read", make: func(_ *testing.T, s *stage) {
@@ -49,16 +48,16 @@ func TestDiagnose(t *testing.T) {
 		}, want: []string{CloseWaitUnread, HalfClosed}, seen: "Recv-Q 6: 5 bytes and the peer's FIN", other: true},
 		{name: "nobody answers", make: func(_ *testing.T, s *stage) {
 			// A route to a place where nobody is.
-			s.do(func() error { return addBlackhole() })
-			fd := s.socket(unix.AF_INET, unix.SOCK_STREAM|unix.SOCK_NONBLOCK, 0)
+			s.nowhere()
+			fd := s.Socket(unix.AF_INET, unix.SOCK_STREAM|unix.SOCK_NONBLOCK, 0)
 			if err := unix.Connect(fd, &unix.SockaddrInet4{Port: 443, Addr: [4]byte{198, 51, 100, 7}}); err != unix.EINPROGRESS {
-				s.tb.Fatal(err)
+				s.TB.Fatal(err)
 			}
 		}, want: []string{SynSentStuck}, seen: "the SYN was sent 2 times", wait: 1200 * time.Millisecond},
 		{name: "accept queue full", make: func(_ *testing.T, s *stage) {
 			s.listen(8765, 1, 0)
 			for range 4 {
-				fd := s.socket(unix.AF_INET, unix.SOCK_STREAM|unix.SOCK_NONBLOCK, 0)
+				fd := s.Socket(unix.AF_INET, unix.SOCK_STREAM|unix.SOCK_NONBLOCK, 0)
 				unix.Connect(fd, at4(8765))
 			}
 		}, want: []string{AcceptQueueFull, NotAccepted, SynSentStuck}, seen: "2 connections wait to be accepted, the backlog is 1", wait: 1200 * time.Millisecond},
@@ -73,20 +72,20 @@ func TestDiagnose(t *testing.T) {
 		}, want: []string{HalfClosed}, seen: "FIN_WAIT2", other: true},
 		{name: "orphan in FIN_WAIT2", make: func(_ *testing.T, s *stage) {
 			c, srv := s.pair(8765)
-			s.close(c)
+			s.Close(c)
 			unix.Read(srv, make([]byte, 1))
 		}, want: []string{CloseWaitLeak, Orphan}, seen: "CLOSE_WAIT"},
 		{name: "orphan with data", make: func(_ *testing.T, s *stage) {
 			c, _ := s.pair(8765)
 			s.fill(c)
-			s.close(c)
+			s.Close(c)
 		}, want: []string{ReaderStuck, Orphan}, seen: "Recv-Q", wait: time.Second},
 		{name: "ephemeral ports", make: func(_ *testing.T, s *stage) {
 			s.sysctl("net/ipv4/ip_local_port_range", "40000 40019")
 			l := s.listen(8765, 64, 0)
 			for range 17 {
 				s.dial(8765, 0, 0)
-				s.accept(l)
+				s.Accept(l)
 			}
 		}, want: []string{EphemeralPorts}, seen: "17 of 20 ports (40000 to 40019) are taken from 127.0.0.1 to 127.0.0.1:8765, 0 of them in TIME_WAIT"},
 		{name: "TIME_WAIT", make: func(_ *testing.T, s *stage) {
@@ -94,27 +93,27 @@ func TestDiagnose(t *testing.T) {
 			l := s.listen(8765, 64, 0)
 			for range 12 {
 				c := s.dial(8765, 0, 0)
-				srv := s.accept(l)
-				s.close(c)
+				srv := s.Accept(l)
+				s.Close(c)
 				unix.Read(srv, make([]byte, 1))
-				s.close(srv)
+				s.Close(srv)
 			}
 		}, want: []string{TimeWaitPressure}, seen: "12 of them in TIME_WAIT"},
 		{name: "UDP", make: func(_ *testing.T, s *stage) {
-			fd := s.socket(unix.AF_INET, unix.SOCK_DGRAM, 0)
-			s.must(unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_RCVBUF, 4096))
-			s.must(unix.Bind(fd, at4(5353)))
-			c := s.socket(unix.AF_INET, unix.SOCK_DGRAM, 0)
+			fd := s.Socket(unix.AF_INET, unix.SOCK_DGRAM, 0)
+			s.Must(unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_RCVBUF, 4096))
+			s.Must(unix.Bind(fd, at4(5353)))
+			c := s.Socket(unix.AF_INET, unix.SOCK_DGRAM, 0)
 			for range 50 {
-				s.must(unix.Sendto(c, make([]byte, 1500), 0, at4(5353)))
+				s.Must(unix.Sendto(c, make([]byte, 1500), 0, at4(5353)))
 			}
 		}, want: []string{UDPDrops}, seen: "datagrams were dropped at this socket so far"},
 		{name: "UDP that a filter refuses", make: func(_ *testing.T, s *stage) {
-			fd := s.socket(unix.AF_INET, unix.SOCK_DGRAM, 0)
-			s.must(unix.Bind(fd, at4(5353)))
+			fd := s.Socket(unix.AF_INET, unix.SOCK_DGRAM, 0)
+			s.Must(unix.Bind(fd, at4(5353)))
 			none := []unix.SockFilter{{Code: unix.BPF_RET | unix.BPF_K, K: 0}}
-			s.must(unix.SetsockoptSockFprog(fd, unix.SOL_SOCKET, unix.SO_ATTACH_FILTER, &unix.SockFprog{Len: 1, Filter: &none[0]}))
-			c := s.socket(unix.AF_INET, unix.SOCK_DGRAM, 0)
+			s.Must(unix.SetsockoptSockFprog(fd, unix.SOL_SOCKET, unix.SO_ATTACH_FILTER, &unix.SockFprog{Len: 1, Filter: &none[0]}))
+			c := s.Socket(unix.AF_INET, unix.SOCK_DGRAM, 0)
 			go func() {
 				for range 300 {
 					unix.Sendto(c, make([]byte, 100), 0, at4(5353))
@@ -125,10 +124,10 @@ func TestDiagnose(t *testing.T) {
 		{name: "the listener's filter refuses", make: func(_ *testing.T, s *stage) {
 			fd := s.listen(8765, 16, 0)
 			none := []unix.SockFilter{{Code: unix.BPF_RET | unix.BPF_K, K: 0}}
-			s.must(unix.SetsockoptSockFprog(fd, unix.SOL_SOCKET, unix.SO_ATTACH_FILTER, &unix.SockFprog{Len: 1, Filter: &none[0]}))
+			s.Must(unix.SetsockoptSockFprog(fd, unix.SOL_SOCKET, unix.SO_ATTACH_FILTER, &unix.SockFprog{Len: 1, Filter: &none[0]}))
 			var clients []int
 			for range 150 {
-				clients = append(clients, s.socket(unix.AF_INET, unix.SOCK_STREAM|unix.SOCK_NONBLOCK, 0))
+				clients = append(clients, s.Socket(unix.AF_INET, unix.SOCK_STREAM|unix.SOCK_NONBLOCK, 0))
 			}
 			go func() {
 				for _, c := range clients {
@@ -141,7 +140,7 @@ func TestDiagnose(t *testing.T) {
 			l := s.listen(8765, 16, 0)
 			for range 5 {
 				c := s.dial(8765, 0, 0)
-				s.close(s.accept(l))
+				s.Close(s.Accept(l))
 				unix.Read(c, make([]byte, 1))
 			}
 		}, want: []string{CloseWaitLeak}, seen: "5 sockets are like this"},
@@ -151,7 +150,7 @@ func TestDiagnose(t *testing.T) {
 			}
 			l := s.listen(8765, 16, 0)
 			s.dial(8765, 0, unix.IPPROTO_MPTCP)
-			s.accept(l)
+			s.Accept(l)
 		}, want: []string{MPTCPFallenBack}, seen: "fallen back"},
 		{name: "reader of MPTCP stuck", make: func(t *testing.T, s *stage) {
 			if _, err := os.Stat("/proc/sys/net/mptcp"); err != nil {
@@ -159,7 +158,7 @@ func TestDiagnose(t *testing.T) {
 			}
 			l := s.listen(8765, 16, unix.IPPROTO_MPTCP)
 			c := s.dial(8765, 0, unix.IPPROTO_MPTCP)
-			s.accept(l)
+			s.Accept(l)
 			s.fill(c)
 		}, want: []string{ReaderStuck, PeerNotReading}, seen: "nothing was read in 0.1 s", wait: 1500 * time.Millisecond},
 	} {
@@ -204,34 +203,13 @@ func TestDiagnose(t *testing.T) {
 // The other end is found in another namespace, too.
 func TestDiagnoseElsewhere(t *testing.T) {
 	a, b := newStage(t), newStage(t)
-	a.do(func() error {
-		return netlink.LinkAdd(&netlink.Veth{LinkAttrs: netlink.LinkAttrs{Name: "a"}, PeerName: "b", PeerNamespace: netlink.NsFd(b.ns.Fd())})
-	})
-	for _, s := range []struct {
-		*stage
-		link, addr string
-	}{{a, "a", "192.0.2.1/24"}, {b, "b", "192.0.2.2/24"}} {
-		s.do(func() error {
-			l, err := netlink.LinkByName(s.link)
-			if err != nil {
-				return err
-			}
-			addr, err := netlink.ParseAddr(s.addr)
-			if err != nil {
-				return err
-			}
-			if err := netlink.AddrAdd(l, addr); err != nil {
-				return err
-			}
-			return netlink.LinkSetUp(l)
-		})
-	}
-	l := b.socket(unix.AF_INET, unix.SOCK_STREAM, 0)
-	b.must(unix.Bind(l, &unix.SockaddrInet4{Port: 8765}))
-	b.must(unix.Listen(l, 1))
-	c := a.socket(unix.AF_INET, unix.SOCK_STREAM, 0)
-	a.must(unix.Connect(c, &unix.SockaddrInet4{Port: 8765, Addr: [4]byte{192, 0, 2, 2}}))
-	b.accept(l)
+	netnstest.Veth(t, netnstest.End{Netns: a.Netns, Name: "a", Addrs: []string{"192.0.2.1/24"}}, netnstest.End{Netns: b.Netns, Name: "b", Addrs: []string{"192.0.2.2/24"}})
+	l := b.Socket(unix.AF_INET, unix.SOCK_STREAM, 0)
+	b.Must(unix.Bind(l, &unix.SockaddrInet4{Port: 8765}))
+	b.Must(unix.Listen(l, 1))
+	c := a.Socket(unix.AF_INET, unix.SOCK_STREAM, 0)
+	a.Must(unix.Connect(c, &unix.SockaddrInet4{Port: 8765, Addr: [4]byte{192, 0, 2, 2}}))
+	b.Accept(l)
 	a.fill(c)
 	time.Sleep(1500 * time.Millisecond)
 	here, there := a.lister(), b.lister()
@@ -249,38 +227,6 @@ func TestDiagnoseElsewhere(t *testing.T) {
 	}
 }
 
-// addBlackhole adds a device that takes packets and says nothing, and a route to it.
-func addBlackhole() error {
-	if err := netlink.LinkAdd(&netlink.Veth{LinkAttrs: netlink.LinkAttrs{Name: "hole"}, PeerName: "bottom"}); err != nil {
-		return err
-	}
-	hole, err := netlink.LinkByName("hole")
-	if err != nil {
-		return err
-	}
-	bottom, err := netlink.LinkByName("bottom")
-	if err != nil {
-		return err
-	}
-	if err := netlink.LinkSetUp(bottom); err != nil {
-		return err
-	}
-	addr, err := netlink.ParseAddr("198.51.100.1/24")
-	if err != nil {
-		return err
-	}
-	if err := netlink.AddrAdd(hole, addr); err != nil {
-		return err
-	}
-	if err := netlink.LinkSetUp(hole); err != nil {
-		return err
-	}
-	return netlink.NeighAdd(&netlink.Neigh{
-		LinkIndex: hole.Attrs().Index, IP: net.IPv4(198, 51, 100, 7), State: netlink.NUD_PERMANENT,
-		HardwareAddr: net.HardwareAddr{2, 0, 0, 0, 0, 7},
-	})
-}
-
 // An ordinary busy host has nothing wrong with it: connections that talk, idle
 // ones, short ones that end, a listener with an empty queue.
 func TestDiagnoseOrdinary(t *testing.T) {
@@ -292,13 +238,13 @@ func TestDiagnoseOrdinary(t *testing.T) {
 	var talking []both
 	for range 50 {
 		c := s.dial(8765, 0, 0)
-		talking = append(talking, both{c, s.accept(l)})
+		talking = append(talking, both{c, s.Accept(l)})
 	}
 	if _, err := os.Stat("/proc/sys/net/mptcp"); err == nil {
 		m := s.listen(8780, 16, unix.IPPROTO_MPTCP)
 		for range 3 {
 			c := s.dial(8780, 0, unix.IPPROTO_MPTCP)
-			srv := s.accept(m)
+			srv := s.Accept(m)
 			unix.Write(c, []byte("hello"))
 			unix.Read(srv, make([]byte, 100))
 		}
@@ -327,10 +273,10 @@ func TestDiagnoseOrdinary(t *testing.T) {
 	}()
 	for range 30 {
 		c := s.dial(8765, 0, 0)
-		srv := s.accept(l)
-		s.close(srv)
+		srv := s.Accept(l)
+		s.Close(srv)
 		unix.Read(c, make([]byte, 1))
-		s.close(c)
+		s.Close(c)
 	}
 	time.Sleep(300 * time.Millisecond)
 	found, err := Diagnose{MinAge: 100 * time.Millisecond, Between: 50 * time.Millisecond}.Run(s.lister(), nil)

@@ -16,39 +16,39 @@ import (
 
 // crowd opens sockets in many states.
 func (s *stage) crowd() {
-	s.tb.Helper()
+	s.TB.Helper()
 	l := s.listen(8765, 16, 0)
 	for i := range 6 {
 		c := s.dial(8765, 0, 0)
-		srv := s.accept(l)
+		srv := s.Accept(l)
 		switch i {
 		case 0:
 			unix.Write(c, []byte("unread"))
 		case 1:
 			unix.Shutdown(c, unix.SHUT_WR)
 		case 2:
-			s.close(c)
+			s.Close(c)
 			unix.Read(srv, make([]byte, 1))
-			s.close(srv)
+			s.Close(srv)
 		}
 	}
 	s.dial(8765, 0, 0) // waits to be accepted
-	six := s.socket(unix.AF_INET6, unix.SOCK_STREAM, 0)
-	s.must(unix.Bind(six, &unix.SockaddrInet6{Port: 8766}))
-	s.must(unix.Listen(six, 4))
+	six := s.Socket(unix.AF_INET6, unix.SOCK_STREAM, 0)
+	s.Must(unix.Bind(six, &unix.SockaddrInet6{Port: 8766}))
+	s.Must(unix.Listen(six, 4))
 	s.dial(8766, 0, 0)
-	s.accept(six)
-	u := s.socket(unix.AF_INET, unix.SOCK_DGRAM, 0)
-	s.must(unix.Bind(u, at4(5353)))
-	c := s.socket(unix.AF_INET, unix.SOCK_DGRAM, 0)
-	s.must(unix.Connect(c, at4(5353)))
-	s.socket(unix.AF_INET, unix.SOCK_RAW, unix.IPPROTO_ICMP)
-	s.socket(unix.AF_INET6, unix.SOCK_RAW, unix.IPPROTO_ICMPV6)
-	s.socket(unix.AF_PACKET, unix.SOCK_RAW, 0x0300)
-	x := s.socket(unix.AF_UNIX, unix.SOCK_STREAM, 0)
-	s.must(unix.Bind(x, &unix.SockaddrUnix{Name: "@listener"}))
-	s.must(unix.Listen(x, 4))
-	s.must(unix.Bind(s.socket(unix.AF_UNIX, unix.SOCK_DGRAM, 0), &unix.SockaddrUnix{Name: s.tb.TempDir() + "/a path"}))
+	s.Accept(six)
+	u := s.Socket(unix.AF_INET, unix.SOCK_DGRAM, 0)
+	s.Must(unix.Bind(u, at4(5353)))
+	c := s.Socket(unix.AF_INET, unix.SOCK_DGRAM, 0)
+	s.Must(unix.Connect(c, at4(5353)))
+	s.Socket(unix.AF_INET, unix.SOCK_RAW, unix.IPPROTO_ICMP)
+	s.Socket(unix.AF_INET6, unix.SOCK_RAW, unix.IPPROTO_ICMPV6)
+	s.Socket(unix.AF_PACKET, unix.SOCK_RAW, 0x0300)
+	x := s.Socket(unix.AF_UNIX, unix.SOCK_STREAM, 0)
+	s.Must(unix.Bind(x, &unix.SockaddrUnix{Name: "@listener"}))
+	s.Must(unix.Listen(x, 4))
+	s.Must(unix.Bind(s.Socket(unix.AF_UNIX, unix.SOCK_DGRAM, 0), &unix.SockaddrUnix{Name: s.TB.TempDir() + "/a path"}))
 	time.Sleep(100 * time.Millisecond) // delayed acknowledgements
 }
 
@@ -88,7 +88,7 @@ func TestPushedDown(t *testing.T) {
 			continue
 		}
 		resolved, err := e.resolve(l)
-		s.must(err)
+		s.Must(err)
 		kinds := AllKinds()[:7] // without netlink: the Conn is among its sockets
 		var want []string
 		for r, err := range l.Rows(Query{Kinds: kinds}) {
@@ -112,16 +112,16 @@ func TestPushedDown(t *testing.T) {
 // Interfaces are those of the namespace that is looked at.
 func TestInterface(t *testing.T) {
 	s := newStage(t)
-	s.do(addBlackhole)
-	fd := s.socket(unix.AF_INET, unix.SOCK_DGRAM, 0)
-	s.must(unix.BindToDevice(fd, "hole"))
-	s.must(unix.Bind(fd, at4(5353)))
+	s.nowhere()
+	fd := s.Socket(unix.AF_INET, unix.SOCK_DGRAM, 0)
+	s.Must(unix.BindToDevice(fd, "hole"))
+	s.Must(unix.Bind(fd, at4(5353)))
 	l := s.lister()
 	e, err := Parse("dev = hole")
-	s.must(err)
+	s.Must(err)
 	n := 0
 	for r, err := range l.Rows(Query{Kinds: []Kind{UDP}, Filter: e}) {
-		s.must(err)
+		s.Must(err)
 		n++
 		if r.InterfaceName() != "hole" {
 			t.Errorf("%q", r.InterfaceName())
@@ -174,7 +174,7 @@ func TestProcAgrees(t *testing.T) {
 			got = append(got, key(r))
 			return true
 		}}
-		s.must(w.proc(k))
+		s.Must(w.proc(k))
 		slices.Sort(got)
 		if k == Unix {
 			// /proc has the file's owner nowhere
@@ -204,10 +204,10 @@ func TestNested(t *testing.T) {
 	s := newStage(t)
 	l := s.listen(8780, 16, unix.IPPROTO_MPTCP)
 	s.dial(8780, 0, unix.IPPROTO_MPTCP)
-	s.accept(l)
+	s.Accept(l)
 	plain := s.listen(8781, 16, 0)
 	s.dial(8781, 0, 0)
-	s.accept(plain)
+	s.Accept(plain)
 	var mptcp, tcp, below int
 	for r, err := range s.lister().Rows(Query{Kinds: []Kind{TCP, MPTCP}, Nested: true}) {
 		switch {
@@ -239,22 +239,22 @@ func TestOwners(t *testing.T) {
 	s := newStage(t)
 	l := s.listen(8765, 16, 0)
 	fd, err := unix.Dup(l)
-	s.must(err)
+	s.Must(err)
 	f := os.NewFile(uintptr(fd), "listener")
 	defer f.Close()
 	child := exec.Command("cat")
 	child.ExtraFiles = []*os.File{f}
 	in, err := child.StdinPipe()
-	s.must(err)
-	s.must(child.Start())
+	s.Must(err)
+	s.Must(child.Start())
 	defer func() { in.Close(); _ = child.Wait() }()
 	for _, n := range []int{0, heldRows + 10} {
 		for range n {
-			s.must(unix.Bind(s.socket(unix.AF_INET, unix.SOCK_DGRAM, 0), at4(0)))
+			s.Must(unix.Bind(s.Socket(unix.AF_INET, unix.SOCK_DGRAM, 0), at4(0)))
 		}
 		seen, with := 0, 0
 		for r, err := range Owned(s.lister().Rows(Query{Kinds: []Kind{TCP, UDP}}), nil) {
-			s.must(err)
+			s.Must(err)
 			seen++
 			var pids []int
 			for _, o := range r.Owners {
@@ -287,11 +287,11 @@ func TestOwnersOfSubflows(t *testing.T) {
 	l := s.listen(8765, 16, unix.IPPROTO_MPTCP)
 	for range 3 {
 		s.dial(8765, 0, unix.IPPROTO_MPTCP)
-		s.accept(l)
+		s.Accept(l)
 	}
 	var rows []*Row
 	for r, err := range Owned(s.lister().Rows(Query{Kinds: []Kind{MPTCP}, Nested: true}), nil) {
-		s.must(err)
+		s.Must(err)
 		rows = append(rows, r.Clone())
 	}
 	subflows := 0
@@ -314,12 +314,12 @@ func TestJoin(t *testing.T) {
 	c, srv := s.pair(8765)
 	inode := func(fd int) uint32 {
 		var st unix.Stat_t
-		s.must(unix.Fstat(fd, &st))
+		s.Must(unix.Fstat(fd, &st))
 		return uint32(st.Ino)
 	}
 	want := map[uint32]uint32{inode(c): inode(srv), inode(srv): inode(c)}
 	for r, err := range Owned(s.lister().Rows(Query{Kinds: []Kind{TCP}, States: 1 << sockdiag.Established, Join: true}), nil) {
-		s.must(err)
+		s.Must(err)
 		if r.Other == nil || r.Other.Inode != want[r.Inode] || len(r.Other.Owners) != 1 || r.Other.Owners[0].PID != os.Getpid() || len(r.Owners) != 1 {
 			t.Errorf("%s: other end %+v", key(r), r.Other)
 		}
@@ -336,18 +336,18 @@ func TestRowsAllocs(t *testing.T) {
 	l := s.listen(8765, 512, 0)
 	lister := s.lister()
 	e, err := Parse("dport = :8765 or sport = :8765")
-	s.must(err)
+	s.Must(err)
 	cost := func() float64 {
 		return testing.AllocsPerRun(5, func() {
 			for _, err := range lister.Rows(Query{Kinds: []Kind{TCP}, Filter: e}) {
-				s.must(err)
+				s.Must(err)
 			}
 		})
 	}
 	few := cost()
 	for range 200 {
 		s.dial(8765, 0, 0)
-		s.accept(l)
+		s.Accept(l)
 	}
 	if many := cost(); many > few+5 {
 		t.Errorf("%v allocations for 1 socket, %v for 401", few, many)

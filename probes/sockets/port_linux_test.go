@@ -26,59 +26,59 @@ func TestPort(t *testing.T) {
 		{name: "listener", addr: v4, make: func(s *stage) { s.listen(8765, 1, 0) }, cause: CauseListener, state: sockdiag.Listen},
 		{name: "listener on another address", addr: netip.MustParseAddr("127.0.0.2"), make: func(s *stage) { s.listen(8765, 1, 0) }},
 		{name: "bound", addr: v4, make: func(s *stage) {
-			s.must(unix.Bind(s.socket(unix.AF_INET, unix.SOCK_STREAM, 0), at4(8765)))
+			s.Must(unix.Bind(s.Socket(unix.AF_INET, unix.SOCK_STREAM, 0), at4(8765)))
 		}, cause: CauseBound, state: sockdiag.CloseState},
 		{name: "outgoing", addr: v4, make: func(s *stage) {
 			l := s.listen(9000, 1, 0)
 			s.dial(9000, 8765, 0)
-			s.accept(l)
+			s.Accept(l)
 		}, cause: CauseOutgoing, state: sockdiag.Established},
 		{name: "outgoing with SO_REUSEADDR", addr: v4, make: func(s *stage) {
 			l := s.listen(9000, 1, 0)
-			c := s.socket(unix.AF_INET, unix.SOCK_STREAM, 0)
-			s.must(unix.SetsockoptInt(c, unix.SOL_SOCKET, unix.SO_REUSEADDR, 1))
-			s.must(unix.Bind(c, at4(8765)))
-			s.must(unix.Connect(c, at4(9000)))
-			s.accept(l)
+			c := s.Socket(unix.AF_INET, unix.SOCK_STREAM, 0)
+			s.Must(unix.SetsockoptInt(c, unix.SOL_SOCKET, unix.SO_REUSEADDR, 1))
+			s.Must(unix.Bind(c, at4(8765)))
+			s.Must(unix.Connect(c, at4(9000)))
+			s.Accept(l)
 		}, cause: CauseOutgoing, reuse: true, state: sockdiag.Established},
 		{name: "of a side that cannot be known", addr: v4, make: func(s *stage) {
 			s.sysctl("net/ipv4/ip_local_port_range", "8000 9999")
 			l := s.listen(8765, 1, 0)
 			s.dial(8765, 0, 0)
-			s.accept(l)
-			s.close(l)
+			s.Accept(l)
+			s.Close(l)
 		}, cause: CauseConnection, reuse: true, state: sockdiag.Established},
 		{name: "[::] of a dual stack", addr: netip.IPv6Unspecified(), make: func(s *stage) { s.listen(8765, 1, 0) }, cause: CauseListener, state: sockdiag.Listen},
 		{name: "TIME_WAIT", addr: v4, make: func(s *stage) {
 			l := s.listen(8765, 1, 0)
 			c := s.dial(8765, 0, 0)
-			srv := s.accept(l)
-			s.close(srv)
+			srv := s.Accept(l)
+			s.Close(srv)
 			unix.Read(c, make([]byte, 1))
-			s.close(c)
-			s.close(l)
+			s.Close(c)
+			s.Close(l)
 		}, cause: CauseTimeWait, reuse: true, state: sockdiag.TimeWait},
 		{name: "left connections", addr: v4, make: func(s *stage) {
 			l := s.listen(8765, 1, 0)
 			s.dial(8765, 0, 0)
-			s.accept(l)
-			s.close(l)
+			s.Accept(l)
+			s.Close(l)
 		}, cause: CauseLeftover, reuse: true, state: sockdiag.Established},
 		{name: "dual stack", addr: v4, make: func(s *stage) {
-			fd := s.socket(unix.AF_INET6, unix.SOCK_STREAM, 0)
-			s.must(unix.SetsockoptInt(fd, unix.IPPROTO_IPV6, unix.IPV6_V6ONLY, 0))
-			s.must(unix.Bind(fd, &unix.SockaddrInet6{Port: 8765}))
-			s.must(unix.Listen(fd, 1))
+			fd := s.Socket(unix.AF_INET6, unix.SOCK_STREAM, 0)
+			s.Must(unix.SetsockoptInt(fd, unix.IPPROTO_IPV6, unix.IPV6_V6ONLY, 0))
+			s.Must(unix.Bind(fd, &unix.SockaddrInet6{Port: 8765}))
+			s.Must(unix.Listen(fd, 1))
 		}, cause: CauseDualStack, state: sockdiag.Listen},
 		{name: "IPv6 only", addr: v4, make: func(s *stage) {
-			fd := s.socket(unix.AF_INET6, unix.SOCK_STREAM, 0)
-			s.must(unix.SetsockoptInt(fd, unix.IPPROTO_IPV6, unix.IPV6_V6ONLY, 1))
-			s.must(unix.Bind(fd, &unix.SockaddrInet6{Port: 8765}))
-			s.must(unix.Listen(fd, 1))
+			fd := s.Socket(unix.AF_INET6, unix.SOCK_STREAM, 0)
+			s.Must(unix.SetsockoptInt(fd, unix.IPPROTO_IPV6, unix.IPV6_V6ONLY, 1))
+			s.Must(unix.Bind(fd, &unix.SockaddrInet6{Port: 8765}))
+			s.Must(unix.Listen(fd, 1))
 		}},
 		{name: "shared by another user", addr: v4, make: func(s *stage) {
 			fd := -1
-			s.do(func() (err error) {
+			s.Do(func() (err error) {
 				if err = unix.Setfsuid(65534); err != nil {
 					return err
 				}
@@ -86,19 +86,19 @@ func TestPort(t *testing.T) {
 				fd, err = unix.Socket(unix.AF_INET, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
 				return err
 			})
-			s.own(fd)
-			s.must(unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_REUSEPORT, 1))
-			s.must(unix.Bind(fd, at4(8765)))
-			s.must(unix.Listen(fd, 1))
+			s.Own(fd)
+			s.Must(unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_REUSEPORT, 1))
+			s.Must(unix.Bind(fd, at4(8765)))
+			s.Must(unix.Listen(fd, 1))
 		}, cause: CauseReusePort, state: sockdiag.Listen},
 		{name: "shared by the same user", addr: v4, make: func(s *stage) {
-			fd := s.socket(unix.AF_INET, unix.SOCK_STREAM, 0)
-			s.must(unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_REUSEPORT, 1))
-			s.must(unix.Bind(fd, at4(8765)))
-			s.must(unix.Listen(fd, 1))
+			fd := s.Socket(unix.AF_INET, unix.SOCK_STREAM, 0)
+			s.Must(unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_REUSEPORT, 1))
+			s.Must(unix.Bind(fd, at4(8765)))
+			s.Must(unix.Listen(fd, 1))
 		}, cause: CauseListener, state: sockdiag.Listen},
 		{name: "UDP", kind: UDP, addr: v4, make: func(s *stage) {
-			s.must(unix.Bind(s.socket(unix.AF_INET, unix.SOCK_DGRAM, 0), at4(8765)))
+			s.Must(unix.Bind(s.Socket(unix.AF_INET, unix.SOCK_DGRAM, 0), at4(8765)))
 		}, cause: CauseListener, state: sockdiag.CloseState},
 		{name: "not local", addr: netip.MustParseAddr("203.0.113.9"), make: func(*stage) {}, cause: CauseNotLocal},
 	} {

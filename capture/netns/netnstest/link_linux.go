@@ -119,6 +119,22 @@ func Veth(tb testing.TB, a, b End) {
 	}
 }
 
+// Nowhere makes a link in ns whose end name has the address prefix. What is sent
+// to the address peer leaves by it, and is never answered.
+func Nowhere(tb testing.TB, ns *os.File, name, prefix, peer string) {
+	tb.Helper()
+	Veth(tb, End{Netns: ns, Name: name, Addrs: []string{prefix}}, End{Netns: ns, Name: name + "-end"})
+	Do(tb, ns, func() error {
+		l, err := netlink.LinkByName(name)
+		if err != nil {
+			return err
+		}
+		return netlink.NeighAdd(&netlink.Neigh{
+			LinkIndex: l.Attrs().Index, IP: net.ParseIP(peer), State: netlink.NUD_PERMANENT, HardwareAddr: net.HardwareAddr{2, 0, 0, 0, 0, 7},
+		})
+	})
+}
+
 // lastIndex returns the highest number of an interface of ns.
 func lastIndex(tb testing.TB, ns *os.File) (index int) {
 	tb.Helper()
