@@ -8,15 +8,13 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"strconv"
 	"strings"
 	"syscall"
 	"testing"
 	"time"
 
-	"github.com/vishvananda/netlink"
-
 	"framescope/capture/netns"
+	"framescope/capture/netns/netnstest"
 )
 
 // labUsers are those who can make a lab: root, root in a user namespace, and
@@ -98,39 +96,7 @@ func TestLabLeavesNothing(t *testing.T) {
 	asRoot(t, "CAP_SYS_ADMIN")
 	need(t, "unshare", "setpriv", "ip", "sleep")
 	dir := openFolder(t)
-	// The watcher is a namespace in which those of labs get numbers: they lose
-	// them when they are gone.
-	watcher := exec.Command("unshare", "-n", "sh", "-c", "echo; exec cat")
-	in, err := watcher.StdinPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	up, err := watcher.StdoutPipe()
-	if err == nil {
-		err = watcher.Start()
-	}
-	if err == nil {
-		_, err = io.ReadFull(up, make([]byte, 1))
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { in.Close(); _ = watcher.Wait() }()
-	ns, err := netns.Open("/proc/" + strconv.Itoa(watcher.Process.Pid) + "/ns/net")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer ns.Close()
-	numbered := func() string {
-		var out []byte
-		if err := netns.Do(ns, func() (err error) {
-			out, err = exec.Command("ip", "netns", "list-id").Output()
-			return err
-		}); err != nil {
-			t.Fatal(err)
-		}
-		return string(out)
-	}
+	watcher := netnstest.NewWatcher(t)
 	for user := range labUsers {
 		for signal, want := range map[syscall.Signal]int{syscall.SIGINT: 0, syscall.SIGTERM: 0, syscall.SIGKILL: -1} {
 			name := user + ", " + signal.String()
@@ -150,19 +116,16 @@ func TestLabLeavesNothing(t *testing.T) {
 			if err != nil || len(lab.Hosts) != 2 || lab.Hosts[0].Interfaces[1].Addr != "10.77.2.1/24" {
 				t.Fatalf("%s: %v: %s", name, err, line)
 			}
-			for i, h := range lab.Hosts {
+			for _, h := range lab.Hosts {
 				host, err := netns.Open("/proc/" + h.Netns + "/ns/net")
 				if err != nil {
 					t.Fatal(err)
 				}
-				err = netns.Do(ns, func() error { return netlink.SetNetNsIdByFd(int(host.Fd()), 4711+i) })
+				watcher.Watch(host)
 				host.Close()
-				if err != nil {
-					t.Fatal(err)
-				}
 			}
-			if got := numbered(); !strings.Contains(got, "nsid 4711") || !strings.Contains(got, "nsid 4712") {
-				t.Fatalf("%s: %s", name, got)
+			if left := watcher.Left(); len(left) != len(lab.Hosts) {
+				t.Fatalf("%s: %d", name, left)
 			}
 			// What was said of entering is right.
 			addrs, err := exec.Command(lab.Hosts[1].Enter[0], append(lab.Hosts[1].Enter[1:], "ip", "-o", "addr")...).Output()
@@ -178,9 +141,9 @@ func TestLabLeavesNothing(t *testing.T) {
 			if code := c.ProcessState.ExitCode(); code != want {
 				t.Errorf("%s: exit status %d, want %d", name, code, want)
 			}
-			for end := time.Now().Add(10 * time.Second); strings.Contains(numbered(), "nsid 47"); time.Sleep(20 * time.Millisecond) {
+			for end := time.Now().Add(10 * time.Second); len(watcher.Left()) > 0; time.Sleep(20 * time.Millisecond) {
 				if time.Now().After(end) {
-					t.Fatalf("%s: a namespace is still there: %s", name, numbered())
+					t.Fatalf("%s: namespaces are still there: %d", name, watcher.Left())
 				}
 			}
 		}

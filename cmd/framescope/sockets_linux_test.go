@@ -7,7 +7,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
-	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -15,108 +14,51 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"framescope/capture/netns"
+	"framescope/capture/netns/netnstest"
 )
 
 // A stage is a network namespace in which a test opens sockets.
-type stage struct {
-	t    *testing.T
-	ns   *os.File
-	open map[int]bool
-}
-
-// own has a socket closed with the stage, unless close has done so.
-func (s *stage) own(fd int) int {
-	s.open[fd] = true
-	return fd
-}
-
-func (s *stage) close(fd int) {
-	delete(s.open, fd)
-	unix.Close(fd)
-}
+type stage struct{ *netnstest.Stage }
 
 func newStage(t *testing.T) *stage {
 	t.Helper()
-	done := make(chan error, 1)
-	var f *os.File
-	go func() {
-		runtime.LockOSThread() // and never back: the thread ends with the goroutine
-		err := unix.Unshare(unix.CLONE_NEWNET)
-		if err == nil {
-			err = loopbackUp()
-		}
-		if err == nil {
-			f, err = os.Open("/proc/thread-self/ns/net")
-		}
-		done <- err
-	}()
-	switch err := <-done; {
-	case err == unix.EPERM:
-		t.Skip("a network namespace needs CAP_SYS_ADMIN")
-	case err != nil:
-		t.Fatal(err)
-	}
-	s := &stage{t, f, map[int]bool{}}
-	t.Cleanup(func() {
-		for fd := range s.open {
-			unix.Close(fd)
-		}
-		f.Close()
-	})
-	return s
+	return &stage{netnstest.NewStage(t, nil)}
 }
 
 // framescope runs a command line in the namespace and returns what it printed.
 func (s *stage) framescope(args ...string) (stdout, stderr string, code int) {
-	s.t.Helper()
-	dir := s.t.TempDir()
+	s.TB.Helper()
+	dir := s.TB.TempDir()
 	out, err := os.Create(filepath.Join(dir, "out"))
-	s.must(err)
+	s.Must(err)
 	errs, err := os.Create(filepath.Join(dir, "err"))
-	s.must(err)
+	s.Must(err)
 	defer out.Close()
 	defer errs.Close()
-	args = append(slices.Clone(args), fmt.Sprintf("--netns=/proc/%d/fd/%d", os.Getpid(), s.ns.Fd()))
+	args = append(slices.Clone(args), fmt.Sprintf("--netns=/proc/%d/fd/%d", os.Getpid(), s.Netns.Fd()))
 	code = run(args, stdio{os.Stdin, out, errs})
 	a, err := os.ReadFile(out.Name())
-	s.must(err)
+	s.Must(err)
 	b, err := os.ReadFile(errs.Name())
-	s.must(err)
+	s.Must(err)
 	return string(a), string(b), code
 }
 
 // peer runs another program in the namespace.
 func (s *stage) peer(name string, args ...string) string {
-	s.t.Helper()
+	s.TB.Helper()
 	if _, err := exec.LookPath(name); err != nil {
-		s.t.Skipf("%s is not in PATH", name)
+		s.TB.Skipf("%s is not in PATH", name)
 	}
 	c := exec.Command(name, args...)
 	var out bytes.Buffer
 	c.Stdout = &out
-	s.must(netns.Do(s.ns, c.Start))
+	s.Do(c.Start)
 	err := c.Wait()
 	if err != nil && out.Len() == 0 {
-		s.t.Fatalf("%s %q: %v", name, args, err)
+		s.TB.Fatalf("%s %q: %v", name, args, err)
 	}
 	return out.String()
-}
-
-func (s *stage) must(err error) {
-	s.t.Helper()
-	if err != nil {
-		s.t.Fatal(err)
-	}
-}
-
-func (s *stage) socket(family, typ, proto int) (fd int) {
-	s.t.Helper()
-	s.must(netns.Do(s.ns, func() (err error) {
-		fd, err = unix.Socket(family, typ|unix.SOCK_CLOEXEC, proto)
-		return err
-	}))
-	return s.own(fd)
 }
 
 func v4(port int) unix.Sockaddr { return &unix.SockaddrInet4{Port: port, Addr: [4]byte{127, 0, 0, 1}} }
@@ -124,77 +66,70 @@ func v6(port int) unix.Sockaddr {
 	return &unix.SockaddrInet6{Port: port, Addr: [16]byte{15: 1}}
 }
 
-// listen opens a TCP listener.
-func (s *stage) listen(family int, addr unix.Sockaddr, proto int) int {
-	s.t.Helper()
-	fd := s.socket(family, unix.SOCK_STREAM, proto)
-	s.must(unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_REUSEADDR, 1))
-	s.must(unix.Bind(fd, addr))
-	s.must(unix.Listen(fd, 16))
-	return fd
+// listen opens a listener.
+func (s *stage) listen(addr unix.Sockaddr, proto int) int {
+	s.TB.Helper()
+	return s.Listen(addr, 16, proto)
 }
 
 // pair connects to a listener and accepts.
-func (s *stage) pair(l, family int, addr unix.Sockaddr, proto int) (client, server int) {
-	s.t.Helper()
-	client = s.socket(family, unix.SOCK_STREAM, proto)
-	s.must(unix.Connect(client, addr))
-	server, _, err := unix.Accept4(l, unix.SOCK_CLOEXEC)
-	s.must(err)
-	return client, s.own(server)
+func (s *stage) pair(l int, addr unix.Sockaddr, proto int) (client, server int) {
+	s.TB.Helper()
+	client = s.Connect(nil, addr, proto)
+	return client, s.Accept(l)
 }
 
 // crowd opens sockets of every kind, in many states.
 func (s *stage) crowd() {
-	s.t.Helper()
-	l := s.listen(unix.AF_INET, v4(8765), 0)
-	s.pair(l, unix.AF_INET, v4(8765), 0)
-	c, _ := s.pair(l, unix.AF_INET, v4(8765), 0)
+	s.TB.Helper()
+	l := s.listen(v4(8765), 0)
+	s.pair(l, v4(8765), 0)
+	c, _ := s.pair(l, v4(8765), 0)
 	unix.Write(c, []byte("unread"))
-	c, _ = s.pair(l, unix.AF_INET, v4(8765), 0)
+	c, _ = s.pair(l, v4(8765), 0)
 	unix.Shutdown(c, unix.SHUT_WR) // FIN_WAIT2, CLOSE_WAIT
-	c, srv := s.pair(l, unix.AF_INET, v4(8765), 0)
-	s.close(srv) // TIME_WAIT
+	c, srv := s.pair(l, v4(8765), 0)
+	s.Close(srv) // TIME_WAIT
 	unix.Read(c, make([]byte, 1))
-	s.close(c)
-	c, _ = s.pair(l, unix.AF_INET, v4(8765), 0)
-	s.must(unix.SetsockoptInt(c, unix.SOL_SOCKET, unix.SO_KEEPALIVE, 1))
+	s.Close(c)
+	c, _ = s.pair(l, v4(8765), 0)
+	s.Must(unix.SetsockoptInt(c, unix.SOL_SOCKET, unix.SO_KEEPALIVE, 1))
 	// waits to be accepted
-	s.must(unix.Connect(s.socket(unix.AF_INET, unix.SOCK_STREAM, 0), v4(8765)))
+	s.Must(unix.Connect(s.Socket(unix.AF_INET, unix.SOCK_STREAM, 0), v4(8765)))
 
-	l6 := s.listen(unix.AF_INET6, v6(8766), 0)
-	s.pair(l6, unix.AF_INET6, v6(8766), 0)
+	l6 := s.listen(v6(8766), 0)
+	s.pair(l6, v6(8766), 0)
 	// IPv4 at a socket of IPv6
-	dual := s.listen(unix.AF_INET6, &unix.SockaddrInet6{Port: 8767}, 0)
-	s.pair(dual, unix.AF_INET, v4(8767), 0)
+	dual := s.listen(&unix.SockaddrInet6{Port: 8767}, 0)
+	s.pair(dual, v4(8767), 0)
 
-	u := s.socket(unix.AF_INET, unix.SOCK_DGRAM, 0)
-	s.must(unix.Bind(u, &unix.SockaddrInet4{Port: 5353}))
-	s.must(unix.Bind(s.socket(unix.AF_INET6, unix.SOCK_DGRAM, 0), &unix.SockaddrInet6{Port: 5354}))
-	uc := s.socket(unix.AF_INET, unix.SOCK_DGRAM, 0)
-	s.must(unix.Connect(uc, v4(5353)))
+	u := s.Socket(unix.AF_INET, unix.SOCK_DGRAM, 0)
+	s.Must(unix.Bind(u, &unix.SockaddrInet4{Port: 5353}))
+	s.Must(unix.Bind(s.Socket(unix.AF_INET6, unix.SOCK_DGRAM, 0), &unix.SockaddrInet6{Port: 5354}))
+	uc := s.Socket(unix.AF_INET, unix.SOCK_DGRAM, 0)
+	s.Must(unix.Connect(uc, v4(5353)))
 	unix.Write(uc, make([]byte, 100))
 
-	s.socket(unix.AF_INET, unix.SOCK_RAW, unix.IPPROTO_ICMP)
-	s.socket(unix.AF_INET6, unix.SOCK_RAW, unix.IPPROTO_ICMPV6)
-	s.socket(unix.AF_PACKET, unix.SOCK_RAW, int(0x0300)) // ETH_P_ALL in network order
+	s.Socket(unix.AF_INET, unix.SOCK_RAW, unix.IPPROTO_ICMP)
+	s.Socket(unix.AF_INET6, unix.SOCK_RAW, unix.IPPROTO_ICMPV6)
+	s.Socket(unix.AF_PACKET, unix.SOCK_RAW, int(0x0300)) // ETH_P_ALL in network order
 
-	path := filepath.Join(s.t.TempDir(), "path")
-	x := s.socket(unix.AF_UNIX, unix.SOCK_STREAM, 0)
-	s.must(unix.Bind(x, &unix.SockaddrUnix{Name: path}))
-	s.must(unix.Listen(x, 4))
-	s.must(unix.Connect(s.socket(unix.AF_UNIX, unix.SOCK_STREAM, 0), &unix.SockaddrUnix{Name: path}))
-	s.must(unix.Bind(s.socket(unix.AF_UNIX, unix.SOCK_DGRAM, 0), &unix.SockaddrUnix{Name: "@abstract"}))
-	s.must(unix.Bind(s.socket(unix.AF_UNIX, unix.SOCK_SEQPACKET, 0), &unix.SockaddrUnix{Name: "@seq"}))
+	path := filepath.Join(s.TB.TempDir(), "path")
+	x := s.Socket(unix.AF_UNIX, unix.SOCK_STREAM, 0)
+	s.Must(unix.Bind(x, &unix.SockaddrUnix{Name: path}))
+	s.Must(unix.Listen(x, 4))
+	s.Must(unix.Connect(s.Socket(unix.AF_UNIX, unix.SOCK_STREAM, 0), &unix.SockaddrUnix{Name: path}))
+	s.Must(unix.Bind(s.Socket(unix.AF_UNIX, unix.SOCK_DGRAM, 0), &unix.SockaddrUnix{Name: "@abstract"}))
+	s.Must(unix.Bind(s.Socket(unix.AF_UNIX, unix.SOCK_SEQPACKET, 0), &unix.SockaddrUnix{Name: "@seq"}))
 
 	// a child that has inherited a listener: two owners
-	shared := s.listen(unix.AF_INET, v4(8770), 0)
+	shared := s.listen(v4(8770), 0)
 	f := os.NewFile(uintptr(must(unix.Dup(shared))), "shared")
 	defer f.Close()
 	child := exec.Command("sleep", "60")
 	child.ExtraFiles = []*os.File{f}
-	s.must(child.Start())
-	s.t.Cleanup(func() { child.Process.Kill(); child.Wait() })
+	s.Must(child.Start())
+	s.TB.Cleanup(func() { child.Process.Kill(); child.Wait() })
 	time.Sleep(100 * time.Millisecond) // delayed acknowledgements
 }
 
@@ -207,9 +142,9 @@ func must(fd int, err error) int {
 
 // mptcp opens an MPTCP connection.
 func (s *stage) mptcp() {
-	s.t.Helper()
-	l := s.listen(unix.AF_INET, v4(8780), unix.IPPROTO_MPTCP)
-	s.pair(l, unix.AF_INET, v4(8780), unix.IPPROTO_MPTCP)
+	s.TB.Helper()
+	l := s.listen(v4(8780), unix.IPPROTO_MPTCP)
+	s.pair(l, v4(8780), unix.IPPROTO_MPTCP)
 }
 
 var blanksRun = regexp.MustCompile(` +`)
@@ -234,9 +169,9 @@ func lines(text string, drop func(string) bool) (all []string) {
 
 // compare reports what one listing has and the other has not.
 func (s *stage) compare(what string, got, want []string) {
-	s.t.Helper()
+	s.TB.Helper()
 	if len(want) < 2 {
-		s.t.Errorf("%s: the peer lists only %q", what, want)
+		s.TB.Errorf("%s: the peer lists only %q", what, want)
 	}
 	count := map[string]int{}
 	for _, l := range got {
@@ -247,9 +182,9 @@ func (s *stage) compare(what string, got, want []string) {
 	}
 	for l, n := range count {
 		if n > 0 {
-			s.t.Errorf("%s: only here: %s", what, l)
+			s.TB.Errorf("%s: only here: %s", what, l)
 		} else if n < 0 {
-			s.t.Errorf("%s: only there: %s", what, l)
+			s.TB.Errorf("%s: only there: %s", what, l)
 		}
 	}
 }

@@ -17,14 +17,15 @@ import (
 	"golang.org/x/sys/unix"
 
 	"framescope/capture/netns"
+	"framescope/capture/netns/netnstest"
 )
 
 // want fails the test if a command did not end well, or said something.
 func (s *stage) want(status int, args ...string) string {
-	s.t.Helper()
+	s.TB.Helper()
 	out, errs, code := s.framescope(args...)
 	if code != status || status == 0 && errs != "" {
-		s.t.Fatalf("%q: exit %d, want %d: %s%s", args, code, status, out, errs)
+		s.TB.Fatalf("%q: exit %d, want %d: %s%s", args, code, status, out, errs)
 	}
 	return out
 }
@@ -34,7 +35,7 @@ func (s *stage) want(status int, args ...string) string {
 func TestSocketsSession(t *testing.T) {
 	s := newStage(t)
 	me := fmt.Sprint(os.Getpid())
-	l := s.listen(unix.AF_INET, v4(65432), 0)
+	l := s.listen(v4(65432), 0)
 	got := lines(s.want(0, "sockets"), nil)
 	if len(got) != 2 || !strings.HasPrefix(got[1], "tcp LISTEN 0 16 127.0.0.1:65432 0.0.0.0:* framescope.test "+me+"/") {
 		t.Fatalf("%q", got)
@@ -42,20 +43,20 @@ func TestSocketsSession(t *testing.T) {
 	if out := s.want(0, "sockets", "diagnose", "--fail-on", "note"); out != "nothing is wrong with the sockets here\n" {
 		t.Errorf("%s", out)
 	}
-	c, srv := s.pair(l, unix.AF_INET, v4(65432), 0)
-	s.must(unix.SetNonblock(c, true))
+	c, srv := s.pair(l, v4(65432), 0)
+	s.Must(unix.SetNonblock(c, true))
 	sent := 0
 	for {
 		n, err := unix.Write(c, make([]byte, 100_000))
 		if err == unix.EAGAIN {
 			break
 		}
-		s.must(err)
+		s.Must(err)
 		sent += n
 	}
 	time.Sleep(1200 * time.Millisecond)
 	var rows []socketRecord
-	s.must(json.Unmarshal([]byte(s.want(0, "sockets", "state", "established", "-o", "json", "-i")), &rows))
+	s.Must(json.Unmarshal([]byte(s.want(0, "sockets", "state", "established", "-o", "json", "-i")), &rows))
 	if len(rows) != 2 {
 		t.Fatalf("%+v", rows)
 	}
@@ -88,7 +89,7 @@ func TestSocketsSession(t *testing.T) {
 		}
 		Socket socketRecord
 	}
-	s.must(json.Unmarshal([]byte(s.want(0, "sockets", "diagnose", "-o", "json", "--min-age", "300ms", "--between", "100ms")), &found))
+	s.Must(json.Unmarshal([]byte(s.want(0, "sockets", "diagnose", "-o", "json", "--min-age", "300ms", "--between", "100ms")), &found))
 	if len(found) != 2 || found[0].Finding.ID != "socket-reader-stuck" || found[0].Socket.Other == nil || len(found[0].Finding.Evidence) == 0 {
 		t.Errorf("%+v", found)
 	}
@@ -105,7 +106,7 @@ func TestSocketsSession(t *testing.T) {
 		Free  bool
 		Binds []struct{ Cause, Address string }
 	}
-	s.must(json.Unmarshal([]byte(s.want(0, "sockets", "port", "65432", "-o", "json")), &port))
+	s.Must(json.Unmarshal([]byte(s.want(0, "sockets", "port", "65432", "-o", "json")), &port))
 	if port.Free || len(port.Binds) != 3 || port.Binds[0].Cause != "listener" || port.Binds[1].Cause != "" || port.Binds[2].Cause != "listener" {
 		t.Errorf("%+v", port)
 	}
@@ -117,7 +118,7 @@ func TestSocketsFormats(t *testing.T) {
 	s.crowd()
 	s.mptcp()
 	var array []socketRecord
-	s.must(json.Unmarshal([]byte(s.want(0, "sockets", "-tuxwM0", "-o", "json")), &array))
+	s.Must(json.Unmarshal([]byte(s.want(0, "sockets", "-tuxwM0", "-o", "json")), &array))
 	kinds := map[string]int{}
 	for _, r := range array {
 		kinds[r.Network.Transport]++
@@ -136,14 +137,14 @@ func TestSocketsFormats(t *testing.T) {
 	var n int
 	for l := range strings.Lines(s.want(0, "sockets", "-tuxwM0", "-o", "jsonl", "-e")) {
 		var r socketRecord
-		s.must(json.Unmarshal([]byte(l), &r))
+		s.Must(json.Unmarshal([]byte(l), &r))
 		n++
 	}
 	if n != len(array) {
 		t.Errorf("%d lines, %d in the array", n, len(array))
 	}
 	table, err := csv.NewReader(strings.NewReader(s.want(0, "sockets", "-tuxwM0", "-o", "csv"))).ReadAll()
-	s.must(err)
+	s.Must(err)
 	if len(table) != 1+len(array)+kinds["subflow"] {
 		t.Errorf("%d lines of CSV", len(table))
 	}
@@ -174,8 +175,8 @@ func TestSocketsFormats(t *testing.T) {
 
 func TestSocketsWaitFor(t *testing.T) {
 	s := newStage(t)
-	fd := s.socket(unix.AF_INET, unix.SOCK_STREAM, 0)
-	s.must(unix.Bind(fd, v4(8765)))
+	fd := s.Socket(unix.AF_INET, unix.SOCK_STREAM, 0)
+	s.Must(unix.Bind(fd, v4(8765)))
 	go func() {
 		time.Sleep(200 * time.Millisecond)
 		unix.Listen(fd, 1)
@@ -191,16 +192,16 @@ func TestSocketsWaitFor(t *testing.T) {
 
 func TestSocketsSaveDiff(t *testing.T) {
 	s := newStage(t)
-	l := s.listen(unix.AF_INET, v4(8765), 0)
-	c, _ := s.pair(l, unix.AF_INET, v4(8765), 0)
-	gone := s.listen(unix.AF_INET, v4(8766), 0)
+	l := s.listen(v4(8765), 0)
+	c, _ := s.pair(l, v4(8765), 0)
+	gone := s.listen(v4(8766), 0)
 	file := filepath.Join(t.TempDir(), "saved")
 	if _, errs, code := s.framescope("sockets", "-t", "--save", file); code != 0 || !strings.Contains(errs, "4 sockets saved") {
 		t.Fatalf("exit %d: %s", code, errs)
 	}
 	s.want(0, "sockets", "-t", "--diff", file)
-	s.close(gone)
-	s.listen(unix.AF_INET, v4(8767), 0)
+	s.Close(gone)
+	s.listen(v4(8767), 0)
 	unix.Shutdown(c, unix.SHUT_WR)
 	time.Sleep(100 * time.Millisecond)
 	out := s.want(1, "sockets", "-t", "--diff", file)
@@ -217,15 +218,15 @@ func TestSocketsSaveDiff(t *testing.T) {
 		t.Errorf("exit %d: %s", code, errs)
 	}
 	var events []socketEvent
-	s.must(json.Unmarshal([]byte(s.want(1, "sockets", "-t", "--diff", file, "-o", "json")), &events))
+	s.Must(json.Unmarshal([]byte(s.want(1, "sockets", "-t", "--diff", file, "-o", "json")), &events))
 	if len(events) != 4 {
 		t.Errorf("%+v", events)
 	}
 	// a link stays one, what it shows keeps its mode; a FIFO is written to
-	s.must(os.Chmod(file, 0o644))
+	s.Must(os.Chmod(file, 0o644))
 	link, fifo := file+".link", file+".fifo"
-	s.must(os.Symlink(file, link))
-	s.must(unix.Mkfifo(fifo, 0o600))
+	s.Must(os.Symlink(file, link))
+	s.Must(unix.Mkfifo(fifo, 0o600))
 	if _, errs, code := s.framescope("sockets", "-t", "--save", link); code != 0 {
 		t.Errorf("exit %d: %s", code, errs)
 	}
@@ -261,7 +262,7 @@ func TestSocketsSaveDiff(t *testing.T) {
 	if _, errs, code := s.framescope("sockets", "--wait-for", ""); code != 2 || !strings.Contains(errs, "an expression is missing") {
 		t.Errorf("exit %d: %s", code, errs)
 	}
-	s.must(os.WriteFile(file, []byte("{}\n"), 0o600))
+	s.Must(os.WriteFile(file, []byte("{}\n"), 0o600))
 	if _, errs, code := s.framescope("sockets", "--diff", file); code != 2 || !strings.Contains(errs, "not a file of --save") {
 		t.Errorf("exit %d: %s", code, errs)
 	}
@@ -269,28 +270,28 @@ func TestSocketsSaveDiff(t *testing.T) {
 
 func TestSocketsWatch(t *testing.T) {
 	s := newStage(t)
-	l := s.listen(unix.AF_INET, v4(8765), 0)
+	l := s.listen(v4(8765), 0)
 	done := make(chan string)
 	go func() {
 		out, _, _ := s.framescope("sockets", "-t", "--watch", "--interval", "100ms", "--timeout", "1500ms")
 		done <- out
 	}()
 	time.Sleep(400 * time.Millisecond)
-	c, srv := s.pair(l, unix.AF_INET, v4(8765), 0)
+	c, srv := s.pair(l, v4(8765), 0)
 	time.Sleep(300 * time.Millisecond)
 	unix.Write(c, []byte("hello"))
 	unix.Shutdown(c, unix.SHUT_WR)
 	// one that is reset ends once, though its process closes it later
-	rc, rs := s.pair(l, unix.AF_INET, v4(8765), 0)
+	rc, rs := s.pair(l, v4(8765), 0)
 	time.Sleep(150 * time.Millisecond)
-	s.must(unix.SetsockoptLinger(rc, unix.SOL_SOCKET, unix.SO_LINGER, &unix.Linger{Onoff: 1}))
+	s.Must(unix.SetsockoptLinger(rc, unix.SOL_SOCKET, unix.SO_LINGER, &unix.Linger{Onoff: 1}))
 	reset, err := unix.Getsockname(rc)
-	s.must(err)
-	s.close(rc)
+	s.Must(err)
+	s.Close(rc)
 	time.Sleep(350 * time.Millisecond)
-	s.close(rs)
-	s.close(srv)
-	s.close(c)
+	s.Close(rs)
+	s.Close(srv)
+	s.Close(c)
 	ends := 0
 	seen := map[string]int{}
 	var last socketEvent
@@ -341,20 +342,20 @@ func TestSocketsNamespaces(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer ns.Close()
-	s := &stage{t, ns, map[int]bool{}}
-	s.must(netns.Do(ns, loopbackUp))
-	fd := s.listen(unix.AF_INET, v4(8765), 0)
-	defer s.close(fd)
-	s.must(unix.BindToDevice(fd, "lo"))
+	s := &stage{netnstest.NewStage(t, ns)}
+	netnstest.Up(t, ns, "lo")
+	fd := s.listen(v4(8765), 0)
+	defer s.Close(fd)
+	s.Must(unix.BindToDevice(fd, "lo"))
 	file := filepath.Join(t.TempDir(), "out")
 	out, err := os.Create(file)
-	s.must(err)
+	s.Must(err)
 	defer out.Close()
 	if code := run([]string{"sockets", "-t", "--netns", "all", "sport = :8765"}, stdio{os.Stdin, out, out}); code != 0 {
 		t.Errorf("exit %d", code)
 	}
 	b, err := os.ReadFile(file)
-	s.must(err)
+	s.Must(err)
 	want := fmt.Sprintf("%s tcp LISTEN 0 16 127.0.0.1%%lo:8765 0.0.0.0:* framescope.test %d/%d", name, os.Getpid(), fd)
 	if got := lines(string(b), nil); !slices.Contains(got, want) {
 		t.Errorf("%q, want %q", got, want)
@@ -364,10 +365,10 @@ func TestSocketsNamespaces(t *testing.T) {
 // Few rows are in order: listeners first, by port.
 func TestSocketsOrder(t *testing.T) {
 	s := newStage(t)
-	l := s.listen(unix.AF_INET, v4(9000), 0)
-	s.pair(l, unix.AF_INET, v4(9000), 0)
-	s.listen(unix.AF_INET, v4(8000), 0)
-	s.listen(unix.AF_INET, v4(8500), 0)
+	l := s.listen(v4(9000), 0)
+	s.pair(l, v4(9000), 0)
+	s.listen(v4(8000), 0)
+	s.listen(v4(8500), 0)
 	for _, flags := range []string{"--owner", "--no-owner"} {
 		var ports []string
 		for l := range strings.Lines(s.want(0, "sockets", "-t", flags)) {
@@ -382,8 +383,8 @@ func TestSocketsOrder(t *testing.T) {
 
 func TestSocketsKill(t *testing.T) {
 	s := newStage(t)
-	l := s.listen(unix.AF_INET, v4(8765), 0)
-	c, _ := s.pair(l, unix.AF_INET, v4(8765), 0)
+	l := s.listen(v4(8765), 0)
+	c, _ := s.pair(l, v4(8765), 0)
 	_, errs, code := s.framescope("sockets", "--kill", "--yes")
 	if code != 2 || !strings.Contains(errs, "say which sockets") {
 		t.Errorf("exit %d: %s", code, errs)
@@ -398,22 +399,22 @@ func TestSocketsKill(t *testing.T) {
 	if _, err := unix.Read(c, make([]byte, 1)); err != unix.ECONNABORTED {
 		t.Errorf("the owner reads: %v", err)
 	}
-	bound := s.socket(unix.AF_INET, unix.SOCK_STREAM, 0)
-	s.must(unix.Bind(bound, v4(8766)))
+	bound := s.Socket(unix.AF_INET, unix.SOCK_STREAM, 0)
+	s.Must(unix.Bind(bound, v4(8766)))
 	if _, errs, code = s.framescope("sockets", "--kill", "--yes", "state bound-inactive sport = :8766"); code != 1 || !strings.Contains(errs, "1 socket cannot be ended: they are bound only") {
 		t.Errorf("exit %d: %s", code, errs)
 	}
-	udp := s.socket(unix.AF_INET, unix.SOCK_DGRAM, 0)
-	s.must(unix.Bind(udp, v4(8767)))
+	udp := s.Socket(unix.AF_INET, unix.SOCK_DGRAM, 0)
+	s.Must(unix.Bind(udp, v4(8767)))
 	if _, errs, code = s.framescope("sockets", "--kill", "--yes", "-u", "sport = :8767"); code != 0 || !strings.Contains(errs, "0 sockets were ended, 1 of UDP got ECONNABORTED") {
 		t.Errorf("exit %d: %s", code, errs)
 	}
-	wait := s.listen(unix.AF_INET, v4(8768), 0)
-	s.must(unix.Connect(s.socket(unix.AF_INET, unix.SOCK_STREAM, 0), v4(8768)))
+	wait := s.listen(v4(8768), 0)
+	s.Must(unix.Connect(s.Socket(unix.AF_INET, unix.SOCK_STREAM, 0), v4(8768)))
 	if _, errs, code = s.framescope("sockets", "--kill", "--yes", "state listening sport = :8768"); code != 0 || !strings.Contains(errs, "1 connection waits at the listeners") {
 		t.Errorf("exit %d: %s", code, errs)
 	}
-	s.close(wait)
+	s.Close(wait)
 	if _, errs, code = s.framescope("sockets", "--kill", "--yes", "dport = :8765"); code != 1 || !strings.Contains(errs, "no socket matches") {
 		t.Errorf("exit %d: %s", code, errs)
 	}
@@ -423,14 +424,14 @@ func TestSocketsKill(t *testing.T) {
 func TestSocketsHostileName(t *testing.T) {
 	s := newStage(t)
 	path := filepath.Join(t.TempDir(), "a\x1b[31m\u202e\u009bb")
-	x := s.socket(unix.AF_UNIX, unix.SOCK_STREAM, 0)
-	s.must(unix.Bind(x, &unix.SockaddrUnix{Name: path}))
-	s.must(unix.Listen(x, 4))
+	x := s.Socket(unix.AF_UNIX, unix.SOCK_STREAM, 0)
+	s.Must(unix.Bind(x, &unix.SockaddrUnix{Name: path}))
+	s.Must(unix.Listen(x, 4))
 	comm, err := os.ReadFile("/proc/self/comm")
-	s.must(err)
-	s.must(os.WriteFile("/proc/self/comm", []byte("e\x1b[31m\xff\n\u009bvil"), 0))
+	s.Must(err)
+	s.Must(os.WriteFile("/proc/self/comm", []byte("e\x1b[31m\xff\n\u009bvil"), 0))
 	defer os.WriteFile("/proc/self/comm", bytes.TrimSpace(comm), 0)
-	s.listen(unix.AF_INET, v4(8765), 0)
+	s.listen(v4(8765), 0)
 	for _, args := range []string{
 		"-a", "-a -o wide", "-a -o json", "-a -o jsonl", "-a -o csv", "--view ss -anp", "--view netstat -anp", "--view lsof -tux", "port 8765", "port 8765 -o json",
 	} {
@@ -447,7 +448,7 @@ func TestSocketsHostileName(t *testing.T) {
 // A plain user sees every socket, and is told once what is missing.
 func TestSocketsPlainUser(t *testing.T) {
 	s := newStage(t)
-	s.listen(unix.AF_INET, v4(8765), 0)
+	s.listen(v4(8765), 0)
 	plain := func(args ...string) (string, string, int) {
 		c := exec.Command("/proc/self/exe")
 		c.Args = append([]string{"framescope", "sockets"}, args...)
@@ -456,7 +457,7 @@ func TestSocketsPlainUser(t *testing.T) {
 		c.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: 65534, Gid: 65534}}
 		var out, errs bytes.Buffer
 		c.Stdout, c.Stderr = &out, &errs
-		s.must(netns.Do(s.ns, c.Start))
+		s.Do(c.Start)
 		_ = c.Wait()
 		return out.String(), errs.String(), c.ProcessState.ExitCode()
 	}
@@ -479,7 +480,7 @@ func TestSocketsPlainUser(t *testing.T) {
 	if _, errs, code = plain("--netns", "1"); code != 3 || !strings.Contains(errs, "try: sudo framescope sockets --netns 1") {
 		t.Errorf("exit %d: %s", code, errs)
 	}
-	s.must(netns.Do(s.ns, func() error { return os.WriteFile("/proc/sys/net/ipv4/ip_unprivileged_port_start", []byte("1024"), 0) }))
+	s.Do(func() error { return os.WriteFile("/proc/sys/net/ipv4/ip_unprivileged_port_start", []byte("1024"), 0) })
 	if out, _, code = plain("port", "80", "-o", "json"); code != 0 || !strings.Contains(out, `"cause":"privileged"`) {
 		t.Errorf("exit %d:\n%s", code, out)
 	}
@@ -504,16 +505,16 @@ func TestInternetFlags(t *testing.T) {
 // Rows of a table cost no memory.
 func TestSocketsTableAllocs(t *testing.T) {
 	s := newStage(t)
-	l := s.listen(unix.AF_INET, v4(8765), 0)
+	l := s.listen(v4(8765), 0)
 	count := func() float64 {
 		return testing.AllocsPerRun(3, func() { s.want(0, "sockets", "-t", "--no-owner") })
 	}
 	for range 300 { // more than are put in order
-		s.pair(l, unix.AF_INET, v4(8765), 0)
+		s.pair(l, v4(8765), 0)
 	}
 	few := count()
 	for range 300 {
-		s.pair(l, unix.AF_INET, v4(8765), 0)
+		s.pair(l, v4(8765), 0)
 	}
 	if many := count(); many > few+100 {
 		t.Errorf("%v allocations for 601 sockets, %v for 1201", few, many)

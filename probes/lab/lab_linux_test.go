@@ -5,14 +5,11 @@ import (
 	"errors"
 	"net/netip"
 	"os"
-	"os/exec"
 	"strings"
 	"testing"
 	"time"
 
-	"github.com/vishvananda/netlink"
-
-	"framescope/capture/netns"
+	"framescope/capture/netns/netnstest"
 )
 
 // up brings a lab up that ends with the test.
@@ -200,25 +197,8 @@ func TestDelay(t *testing.T) {
 // namespace any more.
 func TestClose(t *testing.T) {
 	up(t, nil) // or skip
-	if _, err := exec.LookPath("ip"); err != nil {
-		t.Skip("ip is not in PATH")
-	}
-	watcher, err := hold()
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer watcher.close()
-	// A namespace that has a number here loses it when it is gone.
-	list := func() string {
-		var out []byte
-		if err := netns.Do(watcher.file, func() (err error) {
-			out, err = exec.Command("ip", "netns", "list-id").Output()
-			return err
-		}); err != nil {
-			t.Fatal(err)
-		}
-		return string(out)
-	}
+	watcher := netnstest.NewWatcher(t)
+	watcher.Left() // or skip
 	files := func() int {
 		all, err := os.ReadDir("/proc/self/fd")
 		if err != nil {
@@ -232,13 +212,11 @@ func TestClose(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		for i, h := range r.Hosts() {
-			if err := netns.Do(watcher.file, func() error { return netlink.SetNetNsIdByFd(int(h.Netns().Fd()), 4711+i) }); err != nil {
-				t.Fatal(err)
-			}
+		for _, h := range r.Hosts() {
+			watcher.Watch(h.Netns())
 		}
-		if got := list(); !strings.Contains(got, "nsid 4711") {
-			t.Fatalf("%s: %s", name, got)
+		if left := watcher.Left(); len(left) != len(r.Hosts()) {
+			t.Fatalf("%s: %d", name, left)
 		}
 		sleeper := r.Host("client").Command(t.Context(), "sleep", "1000")
 		if err := sleeper.Start(); err != nil {
@@ -253,7 +231,7 @@ func TestClose(t *testing.T) {
 		if err := r.Close(); err != nil {
 			t.Errorf("closed again: %v", err)
 		}
-		within(t, 10*time.Second, "the namespaces are gone", func() bool { return !strings.Contains(list(), "nsid 47") })
+		within(t, 10*time.Second, "the namespaces are gone", func() bool { return len(watcher.Left()) == 0 })
 	}
 	within(t, 2*time.Second, "files are closed", func() bool { return files() <= before })
 }
