@@ -8,6 +8,8 @@ import (
 	"testing"
 
 	"github.com/vishvananda/netlink"
+
+	"framescope/capture/netns/netnstest"
 )
 
 // What is wrong in a namespace is found there, and nothing in a right one.
@@ -26,7 +28,7 @@ func TestCheck(t *testing.T) {
 			if dev[0] == 's' {
 				ns = p.serverNS
 			}
-			in(t, ns, func() error {
+			netnstest.Do(t, ns, func() error {
 				l, err := netlink.LinkByName(dev)
 				if err != nil {
 					return err
@@ -36,7 +38,7 @@ func TestCheck(t *testing.T) {
 		}
 	}
 	noRules := func(t *testing.T, p *pair) {
-		in(t, p.clientNS, func() error {
+		netnstest.Do(t, p.clientNS, func() error {
 			rules, err := netlink.RuleList(netlink.FAMILY_ALL)
 			if err != nil {
 				return err
@@ -53,11 +55,11 @@ func TestCheck(t *testing.T) {
 	}
 	defaultRoute := func(t *testing.T, p *pair) {
 		noRules(t, p)
-		run(t, p.clientNS, "ip", "route", "add", "default", "via", "10.77.1.2")
-		run(t, p.clientNS, "ip", "-6", "route", "add", "default", "via", "fd77:1::2")
+		netnstest.Run(t, p.clientNS, "ip", "route", "add", "default", "via", "10.77.1.2")
+		netnstest.Run(t, p.clientNS, "ip", "-6", "route", "add", "default", "via", "fd77:1::2")
 	}
 	strict := func(t *testing.T, p *pair) {
-		in(t, p.clientNS, func() error {
+		netnstest.Do(t, p.clientNS, func() error {
 			return os.WriteFile("/proc/sys/net/ipv4/conf/c2/rp_filter", []byte("1"), 0)
 		})
 	}
@@ -167,10 +169,10 @@ func TestCheck(t *testing.T) {
 // The commands that are given mend what they are given for.
 func TestFix(t *testing.T) {
 	p := newPair(t)
-	run(t, p.clientNS, "ip", "rule", "del", "from", "10.77.2.1")
-	run(t, p.clientNS, "ip", "route", "add", "default", "via", "10.77.1.2", "metric", "1")
-	run(t, p.clientNS, "ip", "route", "add", "default", "via", "10.77.2.2", "metric", "2")
-	run(t, p.clientNS, "ip", "route", "flush", "table", "102")
+	netnstest.Run(t, p.clientNS, "ip", "rule", "del", "from", "10.77.2.1")
+	netnstest.Run(t, p.clientNS, "ip", "route", "add", "default", "via", "10.77.1.2", "metric", "1")
+	netnstest.Run(t, p.clientNS, "ip", "route", "add", "default", "via", "10.77.2.2", "metric", "2")
+	netnstest.Run(t, p.clientNS, "ip", "route", "flush", "table", "102")
 	for _, flags := range []Flags{Subflow, Signal} {
 		e := Endpoint{Addr: addr("10.77.2.1"), Flags: flags}
 		all, err := p.client.Check(e)
@@ -181,7 +183,8 @@ func TestFix(t *testing.T) {
 			continue
 		}
 		for _, cmd := range all[0].Fix {
-			run(t, p.clientNS, strings.Fields(cmd)...)
+			words := strings.Fields(cmd)
+			netnstest.Run(t, p.clientNS, words[0], words[1:]...)
 		}
 		if all, err := p.client.Check(e); err != nil || len(all) != 0 {
 			t.Errorf("afterwards: %+v, %v", all, err)

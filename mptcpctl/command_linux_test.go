@@ -5,6 +5,8 @@ import (
 	"os/exec"
 	"strings"
 	"testing"
+
+	"framescope/capture/netns/netnstest"
 )
 
 // The same command lines, given to ip-mptcp(8) in one namespace and to ParseIP
@@ -13,7 +15,7 @@ func TestParseIPAsIPDoes(t *testing.T) {
 	if _, err := exec.LookPath("ip"); err != nil {
 		t.Skip("ip: not installed")
 	}
-	theirs, ours := newNS(t), newNS(t)
+	theirs, ours := netnstest.New(t), netnstest.New(t)
 	c := open(t, ours)
 	for _, line := range []string{
 		"endpoint add 10.0.0.1 subflow",
@@ -64,7 +66,7 @@ func TestParseIPAsIPDoes(t *testing.T) {
 		args := strings.Fields(line)
 		var out []byte
 		var fails error
-		in(t, theirs, func() error {
+		netnstest.Do(t, theirs, func() error {
 			cmd := exec.Command("ip", append([]string{"mptcp"}, args...)...)
 			out, fails = cmd.Output()
 			return nil
@@ -94,7 +96,7 @@ func TestParseIPAsIPDoes(t *testing.T) {
 		if fails == nil && string(out) != string(text) {
 			t.Errorf("%s: ip prints\n%s\nwe\n%s", line, out, text)
 		}
-		if a, b := run(t, theirs, "ip", "mptcp", "endpoint"), run(t, ours, "ip", "mptcp", "endpoint"); a != b {
+		if a, b := netnstest.Run(t, theirs, "ip", "mptcp", "endpoint"), netnstest.Run(t, ours, "ip", "mptcp", "endpoint"); a != b {
 			t.Fatalf("%s: afterwards ip has\n%s\nwe\n%s", line, a, b)
 		}
 	}

@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"framescope/probes/sockdiag"
+
+	"framescope/capture/netns/netnstest"
 )
 
 func snapshot(t testing.TB, c *Conn, q Query) *Snapshot {
@@ -139,7 +141,7 @@ func TestSnapshot(t *testing.T) {
 		t.Errorf("%v\n%s\n%+v", err, b, got)
 	}
 	// What ss(8) says of the same sockets.
-	out := run(t, p.clientNS, "ss", "-Mian")
+	out := netnstest.Run(t, p.clientNS, "ss", "-Mian")
 	for _, want := range []string{c.Local.String(), "token:" + fmt.Sprintf("%x", uint32(c.Token)), fmt.Sprintf("write_seq:%x", now.Connections[0].Info.WriteSeq)} {
 		if !strings.Contains(out, want) {
 			t.Errorf("ss has no %s: %s", want, out)
@@ -149,10 +151,10 @@ func TestSnapshot(t *testing.T) {
 
 // Connections that are no MPTCP any more, or never were.
 func TestSnapshotFallback(t *testing.T) {
-	ns := newNS(t)
+	ns := netnstest.New(t)
 	c := open(t, ns)
 	var plain net.Listener
-	in(t, ns, func() (err error) {
+	netnstest.Do(t, ns, func() (err error) {
 		lc := net.ListenConfig{}
 		lc.SetMultipathTCP(false)
 		plain, err = lc.Listen(t.Context(), "tcp", "127.0.0.1:0")
@@ -186,7 +188,7 @@ func TestSnapshotFallback(t *testing.T) {
 
 	// A TCP client of an MPTCP listener.
 	at := serve(t, ns, "127.0.0.1:0")
-	in(t, ns, func() error {
+	netnstest.Do(t, ns, func() error {
 		d := net.Dialer{}
 		d.SetMultipathTCP(false)
 		k, err := d.Dial("tcp", at.String())
@@ -204,7 +206,7 @@ func TestSnapshotFallback(t *testing.T) {
 // TCP sockets that do not belong to MPTCP take no memory, and a Snapshot that is
 // filled again takes next to none.
 func TestSnapshotAllocs(t *testing.T) {
-	ns := newNS(t)
+	ns := netnstest.New(t)
 	c := open(t, ns)
 	count := func() float64 {
 		var s Snapshot
@@ -219,7 +221,7 @@ func TestSnapshotAllocs(t *testing.T) {
 	}
 	tcp := func(n int) {
 		var l net.Listener
-		in(t, ns, func() (err error) {
+		netnstest.Do(t, ns, func() (err error) {
 			lc := net.ListenConfig{}
 			lc.SetMultipathTCP(false)
 			l, err = lc.Listen(t.Context(), "tcp", "127.0.0.1:0")
@@ -255,7 +257,7 @@ func TestSnapshotAllocs(t *testing.T) {
 }
 
 func BenchmarkSnapshot(b *testing.B) {
-	ns := newNS(b)
+	ns := netnstest.New(b)
 	c := open(b, ns)
 	at := serve(b, ns, "127.0.0.1:0")
 	for range 1000 {

@@ -11,10 +11,12 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+
+	"framescope/capture/netns/netnstest"
 )
 
 func TestEndpoints(t *testing.T) {
-	c := open(t, newNS(t))
+	c := open(t, netnstest.New(t))
 	feat, err := c.Features()
 	if err != nil {
 		t.Fatal(err)
@@ -105,7 +107,7 @@ func TestEndpoints(t *testing.T) {
 
 // The kernel's own words reach the user.
 func TestErrors(t *testing.T) {
-	c := open(t, newNS(t))
+	c := open(t, netnstest.New(t))
 	lim := func(a, s uint32) error { return c.SetLimits(LimitsChange{&a, &s}) }
 	add := func(e Endpoint) error { _, err := c.Add(e); return err }
 	change := func(e Endpoint) error { _, err := c.SetFlags(e); return err }
@@ -182,7 +184,7 @@ func TestErrors(t *testing.T) {
 
 // Without rights everything can be looked at, and nothing changed.
 func TestPermission(t *testing.T) {
-	ns := newNS(t)
+	ns := netnstest.New(t)
 	if os.Getenv("MPTCPCTL_AS_NOBODY") != "" {
 		return
 	}
@@ -203,7 +205,7 @@ func TestPermission(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	in(t, ns, func() error {
+	netnstest.Do(t, ns, func() error {
 		cmd := exec.Command(dir+"/test", "-test.run", "^TestAsNobody$", "-test.v")
 		cmd.Dir = dir
 		cmd.Env = append(os.Environ(), "MPTCPCTL_AS_NOBODY=1")
@@ -253,7 +255,7 @@ func TestAsNobody(t *testing.T) {
 }
 
 func TestLimits(t *testing.T) {
-	c := open(t, newNS(t))
+	c := open(t, netnstest.New(t))
 	if l, err := c.Limits(); err != nil || l != (Limits{0, 2}) {
 		t.Errorf("at first: %v, %v", l, err)
 	}
@@ -277,7 +279,7 @@ func TestLimits(t *testing.T) {
 
 // What we set, ip-mptcp(8) shows, and the other way round.
 func TestIPProgram(t *testing.T) {
-	ns := newNS(t)
+	ns := netnstest.New(t)
 	c := open(t, ns)
 	rows := [][]string{
 		{"10.0.0.1", "signal"},
@@ -297,7 +299,7 @@ func TestIPProgram(t *testing.T) {
 		for _, e := range list {
 			text = e.AppendIP(text)
 		}
-		theirs := run(t, ns, "ip", "mptcp", "endpoint", "show")
+		theirs := netnstest.Run(t, ns, "ip", "mptcp", "endpoint", "show")
 		if theirs != string(text) {
 			t.Errorf("set by %s: ip shows\n%swe show\n%s", who, theirs, text)
 		}
@@ -306,7 +308,7 @@ func TestIPProgram(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		out := run(t, ns, "ip", "-j", "mptcp", "endpoint", "show")
+		out := netnstest.Run(t, ns, "ip", "-j", "mptcp", "endpoint", "show")
 		if err := errors.Join(json.Unmarshal(ours, &a), json.Unmarshal([]byte(out), &b)); err != nil || !reflect.DeepEqual(a, b) {
 			t.Errorf("set by %s: ip shows\n%s\nwe show\n%s\n%v", who, out, ours, err)
 		}
@@ -336,28 +338,28 @@ func TestIPProgram(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, row := range rows {
-		run(t, ns, append([]string{"ip", "mptcp", "endpoint", "add"}, row...)...)
+		netnstest.Run(t, ns, "ip", append([]string{"mptcp", "endpoint", "add"}, row...)...)
 	}
 	if again, _ := both("ip"); again != text {
 		t.Errorf("set by ip:\n%sset by us:\n%s", again, text)
 	}
-	run(t, ns, "ip", "mptcp", "endpoint", "change", "id", "77", "backup")
+	netnstest.Run(t, ns, "ip", "mptcp", "endpoint", "change", "id", "77", "backup")
 	if e, err := c.Get(77); err != nil || e.Flags != Subflow|Backup {
 		t.Errorf("%v, %v", e, err)
 	}
-	run(t, ns, "ip", "mptcp", "limits", "set", "subflows", "3", "add_addr_accepted", "5")
+	netnstest.Run(t, ns, "ip", "mptcp", "limits", "set", "subflows", "3", "add_addr_accepted", "5")
 	l, err := c.Limits()
 	if err != nil || l != (Limits{5, 3}) {
 		t.Errorf("%v, %v", l, err)
 	}
-	if out := run(t, ns, "ip", "mptcp", "limits", "show"); out != string(l.AppendIP(nil)) {
+	if out := netnstest.Run(t, ns, "ip", "mptcp", "limits", "show"); out != string(l.AppendIP(nil)) {
 		t.Errorf("ip shows %q, we show %q", out, l.AppendIP(nil))
 	}
 }
 
 // A dump that does not fit into one message, and the same socket for several.
 func TestManyRequests(t *testing.T) {
-	c := open(t, newNS(t))
+	c := open(t, netnstest.New(t))
 	done := make(chan error)
 	for g := range 4 {
 		go func() {

@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"framescope/capture/netns/netnstest"
 )
 
 // A connection with a second subflow, from the first event to the last, on both
@@ -127,7 +129,7 @@ func TestEventError(t *testing.T) {
 
 // What the kernel cannot keep is said to be lost, and later events come.
 func TestEventsLost(t *testing.T) {
-	ns := newNS(t)
+	ns := netnstest.New(t)
 	c := open(t, ns)
 	m, err := c.Monitor()
 	if err != nil {
@@ -177,7 +179,7 @@ func TestEventsLost(t *testing.T) {
 
 // Events end with their context, and with the monitor, without an error.
 func TestMonitorEnds(t *testing.T) {
-	c := open(t, newNS(t))
+	c := open(t, netnstest.New(t))
 	for name, end := range map[string]func(*Monitor, func()){
 		"context": func(_ *Monitor, cancel func()) { cancel() },
 		"close":   func(m *Monitor, _ func()) { m.Close() },
@@ -338,7 +340,7 @@ func TestCounters(t *testing.T) {
 }
 
 func TestSysctls(t *testing.T) {
-	ns := newNS(t)
+	ns := netnstest.New(t)
 	c, here := open(t, ns), open(t, nil)
 	was, err := here.State()
 	if err != nil {
@@ -363,7 +365,7 @@ func TestSysctls(t *testing.T) {
 		if err := c.SetSysctl(name, value); err != nil {
 			t.Error(err)
 		}
-		if out := run(t, ns, "cat", "/proc/sys/net/mptcp/"+name); out != value+"\n" {
+		if out := netnstest.Run(t, ns, "cat", "/proc/sys/net/mptcp/"+name); out != value+"\n" {
 			t.Errorf("%s: %q, want %s", name, out, value)
 		}
 	}

@@ -7,30 +7,9 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
-)
 
-// follow collects what Follow yields.
-func follow(t *testing.T, c *Conn) *watch {
-	t.Helper()
-	w := &watch{t: t, events: make(chan Event, 10000)}
-	ctx, cancel := context.WithCancel(context.Background())
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		for e, err := range c.Follow(ctx) {
-			if err != nil {
-				t.Error(err)
-				return
-			}
-			w.events <- e
-		}
-	}()
-	t.Cleanup(func() {
-		cancel()
-		<-done
-	})
-	return w
-}
+	"framescope/capture/netns/netnstest"
+)
 
 // Connections that exist are told first, once, and what happens then follows.
 func TestFollow(t *testing.T) {
@@ -122,7 +101,7 @@ func TestFollowTwice(t *testing.T) {
 // After a loss what is there is read again: what was not told is told, and what
 // is gone, too.
 func TestFollowLost(t *testing.T) {
-	ns := newNS(t)
+	ns := netnstest.New(t)
 	c := open(t, ns)
 	at := serve(t, ns, "127.0.0.1:0")
 	old := dial(t, ns, at)
@@ -159,7 +138,7 @@ func TestFollowLost(t *testing.T) {
 
 // EventLost comes to who follows with what was read again.
 func TestFollowOverrun(t *testing.T) {
-	ns := newNS(t)
+	ns := netnstest.New(t)
 	c := open(t, ns)
 	at := serve(t, ns, "127.0.0.1:0")
 	ctx, cancel := context.WithTimeout(context.Background(), 15*time.Second)

@@ -4,74 +4,18 @@ import (
 	"context"
 	"errors"
 	"io"
+	"iter"
 	"net"
 	"net/netip"
 	"os"
-	"os/exec"
-	"runtime"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 
 	"github.com/vishvananda/netlink"
-	"golang.org/x/sys/unix"
 
-	"framescope/capture/netns"
+	"framescope/capture/netns/netnstest"
 )
-
-// newNS makes a network namespace that lasts until the test ends: only the file
-// holds it.
-func newNS(t testing.TB) *os.File {
-	t.Helper()
-	type result struct {
-		f   *os.File
-		err error
-	}
-	c := make(chan result, 1)
-	go func() {
-		runtime.LockOSThread()
-		here, err := os.Open("/proc/thread-self/ns/net")
-		if err != nil {
-			c <- result{nil, err}
-			return
-		}
-		defer here.Close()
-		if err := unix.Unshare(unix.CLONE_NEWNET); err != nil {
-			runtime.UnlockOSThread()
-			c <- result{nil, err}
-			return
-		}
-		f, err := os.Open("/proc/thread-self/ns/net")
-		if unix.Setns(int(here.Fd()), unix.CLONE_NEWNET) == nil {
-			runtime.UnlockOSThread()
-		}
-		c <- result{f, err}
-	}()
-	r := <-c
-	if errors.Is(r.err, syscall.EPERM) {
-		t.Skip("making a network namespace needs CAP_SYS_ADMIN")
-	}
-	if r.err != nil {
-		t.Fatal(r.err)
-	}
-	t.Cleanup(func() { r.f.Close() })
-	in(t, r.f, func() error {
-		lo, err := netlink.LinkByName("lo")
-		if err != nil {
-			return err
-		}
-		return netlink.LinkSetUp(lo)
-	})
-	return r.f
-}
-
-func in(t testing.TB, ns *os.File, f func() error) {
-	t.Helper()
-	if err := netns.Do(ns, f); err != nil {
-		t.Fatal(err)
-	}
-}
 
 // open opens the path manager of a namespace.
 func open(t testing.TB, ns *os.File) *Conn {
@@ -87,23 +31,6 @@ func open(t testing.TB, ns *os.File) *Conn {
 	return c
 }
 
-// run runs a program in a namespace and returns what it printed.
-func run(t testing.TB, ns *os.File, args ...string) string {
-	t.Helper()
-	if _, err := exec.LookPath(args[0]); err != nil {
-		t.Skipf("%s: not installed", args[0])
-	}
-	var out []byte
-	in(t, ns, func() (err error) {
-		out, err = exec.Command(args[0], args[1:]...).CombinedOutput()
-		if err != nil {
-			t.Errorf("%s: %v\n%s", strings.Join(args, " "), err, out)
-		}
-		return nil
-	})
-	return string(out)
-}
-
 // A pair is two hosts with two links: 10.77.i.1 and fd77:i::1 at the client,
 // .2 and ::2 at the server.
 type pair struct {
@@ -113,20 +40,16 @@ type pair struct {
 
 func newPair(t testing.TB) *pair {
 	t.Helper()
-	p := &pair{clientNS: newNS(t), serverNS: newNS(t)}
+	p := &pair{clientNS: netnstest.New(t), serverNS: netnstest.New(t)}
 	for _, i := range []string{"1", "2"} {
-		in(t, p.clientNS, func() error {
-			return netlink.LinkAdd(&netlink.Veth{
-				LinkAttrs: netlink.LinkAttrs{Name: "c" + i}, PeerName: "s" + i, PeerNamespace: netlink.NsFd(p.serverNS.Fd()),
-			})
-		})
-		up(t, p.clientNS, "c"+i, "10.77."+i+".1/24", "fd77:"+i+"::1/64")
-		up(t, p.serverNS, "s"+i, "10.77."+i+".2/24", "fd77:"+i+"::2/64")
+		netnstest.Veth(t,
+			netnstest.End{Netns: p.clientNS, Name: "c" + i, Addrs: []string{"10.77." + i + ".1/24", "fd77:" + i + "::1/64"}},
+			netnstest.End{Netns: p.serverNS, Name: "s" + i, Addrs: []string{"10.77." + i + ".2/24", "fd77:" + i + "::2/64"}})
 	}
 	p.client, p.server = open(t, p.clientNS), open(t, p.serverNS)
 	// As a host with two links has to be set up: what is sent from an address
 	// leaves by its link.
-	in(t, p.clientNS, func() error {
+	netnstest.Do(t, p.clientNS, func() error {
 		for i := 1; i <= 2; i++ {
 			link, err := netlink.LinkByName("c" + string(rune('0'+i)))
 			if err != nil {
@@ -152,28 +75,6 @@ func newPair(t testing.TB) *pair {
 		return nil
 	})
 	return p
-}
-
-// up gives an interface addresses and sets it up.
-func up(t testing.TB, ns *os.File, dev string, prefixes ...string) {
-	t.Helper()
-	in(t, ns, func() error {
-		link, err := netlink.LinkByName(dev)
-		if err != nil {
-			return err
-		}
-		for _, p := range prefixes {
-			a, err := netlink.ParseAddr(p)
-			if err != nil {
-				return err
-			}
-			a.Flags = unix.IFA_F_NODAD
-			if err := netlink.AddrAdd(link, a); err != nil {
-				return err
-			}
-		}
-		return netlink.LinkSetUp(link)
-	})
 }
 
 func limits(t testing.TB, c *Conn, addrs, subflows uint32) {
@@ -206,7 +107,7 @@ func serve(t testing.TB, ns *os.File, at string) netip.AddrPort {
 func listen(t testing.TB, ns *os.File, at string) net.Listener {
 	t.Helper()
 	var l net.Listener
-	in(t, ns, func() (err error) {
+	netnstest.Do(t, ns, func() (err error) {
 		var lc net.ListenConfig
 		lc.SetMultipathTCP(true)
 		l, err = lc.Listen(context.Background(), "tcp", at)
@@ -220,7 +121,7 @@ func listen(t testing.TB, ns *os.File, at string) net.Listener {
 func dial(t testing.TB, ns *os.File, to netip.AddrPort) net.Conn {
 	t.Helper()
 	var c net.Conn
-	in(t, ns, func() (err error) {
+	netnstest.Do(t, ns, func() (err error) {
 		d := net.Dialer{Timeout: 5 * time.Second, FallbackDelay: -1}
 		d.SetMultipathTCP(true)
 		c, err = d.Dial("tcp", to.String())
@@ -249,18 +150,32 @@ type watch struct {
 	seen   []Event
 }
 
+// newWatch watches what the path manager tells.
 func newWatch(t testing.TB, c *Conn) *watch {
 	t.Helper()
 	m, err := c.Monitor()
 	if err != nil {
 		t.Fatal(err)
 	}
-	w := &watch{t: t, events: make(chan Event, 1000)}
+	t.Cleanup(func() { m.Close() })
+	return collect(t, m.Events)
+}
+
+// follow watches what Follow tells.
+func follow(t testing.TB, c *Conn) *watch {
+	t.Helper()
+	return collect(t, c.Follow)
+}
+
+// collect collects events until the test ends.
+func collect(t testing.TB, from func(context.Context) iter.Seq2[Event, error]) *watch {
+	t.Helper()
+	w := &watch{t: t, events: make(chan Event, 10000)}
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		for e, err := range m.Events(ctx) {
+		for e, err := range from(ctx) {
 			if err != nil {
 				t.Error(err)
 				return
@@ -271,7 +186,6 @@ func newWatch(t testing.TB, c *Conn) *watch {
 	t.Cleanup(func() {
 		cancel()
 		<-done
-		m.Close()
 	})
 	return w
 }

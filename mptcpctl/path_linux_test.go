@@ -8,6 +8,8 @@ import (
 
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
+
+	"framescope/capture/netns/netnstest"
 )
 
 // answer is a route as the kernel tells it.
@@ -69,7 +71,7 @@ func TestPathByPort(t *testing.T) {
 	if n := joined(t, p.client, 2).Connections[0].Links(); n != 2 {
 		t.Fatalf("%d links", n)
 	}
-	in(t, p.clientNS, func() error {
+	netnstest.Do(t, p.clientNS, func() error {
 		link, err := netlink.LinkByName("c2")
 		if err != nil {
 			return err
@@ -90,11 +92,11 @@ func TestPathByPort(t *testing.T) {
 
 // What a question holds follows what the rules go by.
 func TestRouteKeys(t *testing.T) {
-	ns := newNS(t)
+	ns := netnstest.New(t)
 	rule := func(change func(*netlink.Rule)) routeKeys {
 		t.Helper()
 		var k routeKeys
-		in(t, ns, func() (err error) {
+		netnstest.Do(t, ns, func() (err error) {
 			r := netlink.NewRule()
 			r.Table, r.Priority, r.Family = 55, 10, unix.AF_INET
 			if change(r); r.Mark == 1 {
@@ -136,8 +138,8 @@ func TestRouteKeys(t *testing.T) {
 
 // Two veths that end in one bridge share the cable below it.
 func TestDeviceBridge(t *testing.T) {
-	ns := newNS(t)
-	in(t, ns, func() error {
+	ns := netnstest.New(t)
+	netnstest.Do(t, ns, func() error {
 		h, err := netlink.NewHandle(unix.NETLINK_ROUTE)
 		if err != nil {
 			return err

@@ -5,6 +5,8 @@ import (
 	"net"
 	"net/netip"
 	"testing"
+
+	"framescope/capture/netns/netnstest"
 )
 
 // Who opened a connection is known without its listener, too, and one that no
@@ -20,7 +22,7 @@ func TestSide(t *testing.T) {
 		close(accepted)
 	}()
 	to := netip.AddrPortFrom(addr("10.77.1.2"), uint16(l.Addr().(*net.TCPAddr).Port))
-	in(t, p.clientNS, func() error {
+	netnstest.Do(t, p.clientNS, func() error {
 		var d net.Dialer
 		d.SetMultipathTCP(true)
 		k, err := d.DialContext(context.Background(), "tcp", to.String())

@@ -5,12 +5,14 @@ import (
 	"net/netip"
 	"strings"
 	"testing"
+
+	"framescope/capture/netns/netnstest"
 )
 
 // From any state to any other: what was asked for is there afterwards, and then
 // nothing differs.
 func TestApply(t *testing.T) {
-	ns := newNS(t)
+	ns := netnstest.New(t)
 	c := open(t, ns)
 	r := rand.New(rand.NewPCG(1, 2))
 	for round := range 30 {
@@ -83,7 +85,7 @@ func TestApply(t *testing.T) {
 
 // What State says is not valid, the kernel refuses, and nothing else.
 func TestValid(t *testing.T) {
-	c := open(t, newNS(t))
+	c := open(t, netnstest.New(t))
 	var all []Endpoint
 	for _, port := range []uint16{0, 3000, 3001} {
 		for _, flags := range []Flags{0, Signal, Subflow, Signal | Subflow, Signal | Fullmesh, Signal | Backup} {
