@@ -49,11 +49,7 @@ func joined(t testing.TB, c *Conn, n int) *Snapshot {
 // A connection with two subflows, as both hosts have it.
 func TestSnapshot(t *testing.T) {
 	p := newPair(t)
-	limits(t, p.client, 8, 8)
-	limits(t, p.server, 8, 8)
-	if _, err := p.client.Add(Endpoint{ID: 5, Addr: addr("10.77.2.1"), Flags: Subflow, Dev: "c2"}); err != nil {
-		t.Fatal(err)
-	}
+	p.join(t, Subflow)
 	at := serve(t, p.serverNS, "0.0.0.0:0")
 	to := netip.AddrPortFrom(addr("10.77.1.2"), at.Port())
 	conn := dial(t, p.clientNS, to)

@@ -20,12 +20,8 @@ import (
 // hosts.
 func TestEvents(t *testing.T) {
 	p := newPair(t)
-	limits(t, p.client, 8, 8)
-	limits(t, p.server, 8, 8)
+	p.join(t, Subflow|Backup)
 	client, server := newWatch(t, p.client), newWatch(t, p.server)
-	if _, err := p.client.Add(Endpoint{ID: 5, Addr: addr("10.77.2.1"), Flags: Subflow | Backup, Dev: "c2"}); err != nil {
-		t.Fatal(err)
-	}
 	at := serve(t, p.serverNS, "0.0.0.0:0")
 	e := server.of(EventListenerCreated)
 	if e.Local != at || e.Has(AttrToken) {
@@ -108,8 +104,7 @@ func TestEvents(t *testing.T) {
 // A refused join says why.
 func TestEventError(t *testing.T) {
 	p := newPair(t)
-	limits(t, p.client, 8, 8)
-	limits(t, p.server, 8, 8)
+	p.allow(t)
 	w := newWatch(t, p.client)
 	to := serve(t, p.serverNS, "10.77.1.2:0")
 	dial(t, p.clientNS, to)
@@ -293,8 +288,7 @@ func TestUserspace(t *testing.T) {
 // The counters of a namespace count what happens in it.
 func TestCounters(t *testing.T) {
 	p := newPair(t)
-	limits(t, p.client, 8, 8)
-	limits(t, p.server, 8, 8)
+	p.allow(t)
 	if _, err := p.client.Add(Endpoint{Addr: addr("10.77.2.1"), Flags: Subflow}); err != nil {
 		t.Fatal(err)
 	}
@@ -381,8 +375,7 @@ func TestSysctls(t *testing.T) {
 // The address that a connection began with has the id 0, and can be taken back.
 func TestDeleteFirst(t *testing.T) {
 	p := newPair(t)
-	limits(t, p.client, 8, 8)
-	limits(t, p.server, 8, 8)
+	p.allow(t)
 	w := newWatch(t, p.server)
 	if _, err := p.client.Add(Endpoint{ID: 5, Addr: addr("10.77.2.1"), Flags: Subflow}); err != nil {
 		t.Fatal(err)

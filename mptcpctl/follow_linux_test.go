@@ -14,13 +14,9 @@ import (
 // Connections that exist are told first, once, and what happens then follows.
 func TestFollow(t *testing.T) {
 	p := newPair(t)
-	limits(t, p.client, 8, 8)
-	limits(t, p.server, 8, 8)
+	p.join(t, Subflow|Backup)
 	at := serve(t, p.serverNS, "0.0.0.0:0")
 	to := netip.AddrPortFrom(addr("10.77.1.2"), at.Port())
-	if _, err := p.client.Add(Endpoint{ID: 5, Addr: addr("10.77.2.1"), Flags: Subflow | Backup, Dev: "c2"}); err != nil {
-		t.Fatal(err)
-	}
 	before := newWatch(t, p.client)
 	there := newWatch(t, p.server)
 	conn := dial(t, p.clientNS, to)

@@ -77,6 +77,22 @@ func newPair(t testing.TB) *pair {
 	return p
 }
 
+// allow lets either host have all the subflows and addresses that there may be.
+func (p *pair) allow(t testing.TB) {
+	t.Helper()
+	limits(t, p.client, 8, 8)
+	limits(t, p.server, 8, 8)
+}
+
+// join has the client join by its second link, as endpoint 5.
+func (p *pair) join(t testing.TB, flags Flags) {
+	t.Helper()
+	p.allow(t)
+	if _, err := p.client.Add(Endpoint{ID: 5, Addr: addr("10.77.2.1"), Flags: flags, Dev: "c2"}); err != nil {
+		t.Fatal(err)
+	}
+}
+
 func limits(t testing.TB, c *Conn, addrs, subflows uint32) {
 	t.Helper()
 	if err := c.SetLimits(LimitsChange{&addrs, &subflows}); err != nil {

@@ -61,11 +61,7 @@ func FuzzRouteMessages(f *testing.F) {
 // the join is already.
 func TestPathByPort(t *testing.T) {
 	p := newPair(t)
-	limits(t, p.client, 8, 8)
-	limits(t, p.server, 8, 8)
-	if _, err := p.client.Add(Endpoint{ID: 5, Addr: addr("10.77.2.1"), Flags: Subflow, Dev: "c2"}); err != nil {
-		t.Fatal(err)
-	}
+	p.join(t, Subflow)
 	at := serve(t, p.serverNS, "0.0.0.0:0")
 	dial(t, p.clientNS, netip.AddrPortFrom(addr("10.77.1.2"), at.Port()))
 	if n := joined(t, p.client, 2).Connections[0].Links(); n != 2 {
