@@ -22,21 +22,8 @@ func TestUnix(t *testing.T) {
 	dir := t.TempDir()
 	path := filepath.Join(dir, "stream")
 	abstract := "\x00fs\x00\xff" + strconv.Itoa(os.Getpid()) // any bytes
-	var fds []int
-	t.Cleanup(func() {
-		for _, fd := range fds {
-			unix.Close(fd)
-		}
-	})
-	make1 := func(typ int) int {
-		var fd int
-		netnstest.Do(t, ns, func() (err error) {
-			fd, err = unix.Socket(unix.AF_UNIX, typ|unix.SOCK_CLOEXEC, 0)
-			return err
-		})
-		fds = append(fds, fd)
-		return fd
-	}
+	stage := netnstest.NewStage(t, ns)
+	make1 := func(typ int) int { return stage.Socket(unix.AF_UNIX, typ, 0) }
 	ino := func(fd int) uint32 {
 		var st unix.Stat_t
 		must(t, unix.Fstat(fd, &st))
@@ -59,7 +46,7 @@ func TestUnix(t *testing.T) {
 	must(t, unix.Connect(client, &unix.SockaddrUnix{Name: path}))
 	server, _, err := unix.Accept4(l, unix.SOCK_CLOEXEC)
 	must(t, err)
-	fds = append(fds, server)
+	stage.Own(server)
 	_, err = unix.Write(client, make([]byte, 123))
 	must(t, err)
 	waits := make1(unix.SOCK_STREAM)
@@ -161,12 +148,7 @@ func TestUnix(t *testing.T) {
 func TestPacket(t *testing.T) {
 	ns := netnstest.New(t)
 	c := open(t, ns)
-	fd := -1
-	netnstest.Do(t, ns, func() (err error) {
-		fd, err = unix.Socket(unix.AF_PACKET, unix.SOCK_RAW|unix.SOCK_CLOEXEC, 0)
-		return err
-	})
-	defer unix.Close(fd)
+	fd := netnstest.NewStage(t, ns).Socket(unix.AF_PACKET, unix.SOCK_RAW, 0)
 	must(t, unix.SetsockoptInt(fd, unix.SOL_PACKET, unix.PACKET_VERSION, unix.TPACKET_V3))
 	must(t, unix.SetsockoptTpacketReq3(fd, unix.SOL_PACKET, unix.PACKET_RX_RING, &unix.TpacketReq3{
 		Block_size: 1 << 16, Block_nr: 4, Frame_size: 2048, Frame_nr: 128, Retire_blk_tov: 60}))
@@ -224,12 +206,7 @@ func TestPacket(t *testing.T) {
 func TestNetlink(t *testing.T) {
 	ns := netnstest.New(t)
 	c := open(t, ns)
-	fd := -1
-	netnstest.Do(t, ns, func() (err error) {
-		fd, err = unix.Socket(unix.AF_NETLINK, unix.SOCK_RAW|unix.SOCK_CLOEXEC, unix.NETLINK_ROUTE)
-		return err
-	})
-	defer unix.Close(fd)
+	fd := netnstest.NewStage(t, ns).Socket(unix.AF_NETLINK, unix.SOCK_RAW, unix.NETLINK_ROUTE)
 	must(t, unix.Bind(fd, &unix.SockaddrNetlink{Family: unix.AF_NETLINK, Pid: 4711}))
 	for _, g := range []int{1, 33} {
 		must(t, unix.SetsockoptInt(fd, unix.SOL_NETLINK, unix.NETLINK_ADD_MEMBERSHIP, g))
