@@ -184,12 +184,17 @@ func tshark(t *testing.T, file string, packets int) {
 	}
 }
 
-// shell runs a script in a namespace of its own, with the command as $FS, and
-// returns what it printed and its exit status.
+// shell runs a script as one of users: see shellAs.
 func shell(t *testing.T, who, script string) (stdout, stderr string, code int) {
 	t.Helper()
+	return shellAs(t, users[who], script)
+}
+
+// shellAs runs a script in a namespace of its own, which the command as makes,
+// with framescope as $FS, and returns what it printed and its exit status.
+func shellAs(t *testing.T, as []string, script string) (stdout, stderr string, code int) {
+	t.Helper()
 	dir := openFolder(t)
-	as := users[who]
 	args := append([]string{"--kill-after=5", "40"}, as...)
 	cmd := exec.Command("timeout", append(args, "bash", "-c", "ip link set lo up\n"+script)...)
 	cmd.Dir = filepath.Join(dir, "live")

@@ -1,9 +1,6 @@
 package main
 
 import (
-	"os"
-	"os/exec"
-	"path/filepath"
 	"strings"
 	"testing"
 )
@@ -95,25 +92,10 @@ ip route add default via 10.9.0.254
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			out, words, code := mptcpShell(t, links+tt.script)
+			out, words, code := shellAs(t, []string{"unshare", "-rn"}, links+tt.script)
 			if code != tt.code || !strings.Contains(out, tt.out) || tt.out == "" && out != "" || !strings.Contains(words, tt.err) || tt.err == "" && words != "" {
 				t.Errorf("exit status %d, want %d\n%s\nwant %s\n%s\nwant %s", code, tt.code, out, tt.out, words, tt.err)
 			}
 		})
 	}
-}
-
-// mptcpShell runs a script in user and network namespaces of its own.
-func mptcpShell(t *testing.T, script string) (stdout, stderr string, code int) {
-	t.Helper()
-	dir := openFolder(t)
-	cmd := exec.Command("unshare", "-rn", "bash", "-c", "ip link set lo up\n"+script)
-	cmd.Dir = dir
-	cmd.Env = append(os.Environ(), "FS="+filepath.Join(dir, "framescope"), "OUT="+dir, "HOME="+dir, "COLUMNS=80")
-	var out, words strings.Builder
-	cmd.Stdout, cmd.Stderr = &out, &words
-	if err := cmd.Run(); err != nil && cmd.ProcessState == nil {
-		t.Fatal(err)
-	}
-	return out.String(), words.String(), cmd.ProcessState.ExitCode()
 }
