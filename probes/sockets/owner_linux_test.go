@@ -33,12 +33,12 @@ func TestOwnerSources(t *testing.T) {
 	s := newStage(t)
 	l := s.listen(8765, 16, 0)
 	c := s.dial(8765, 0, 0)
-	srv := s.accept(l)
+	srv := s.Accept(l)
 	twice, err := unix.FcntlInt(uintptr(c), unix.F_DUPFD_CLOEXEC, 0)
-	s.must(err)
-	s.own(twice)
+	s.Must(err)
+	s.Own(twice)
 	given, err := unix.FcntlInt(uintptr(l), unix.F_DUPFD_CLOEXEC, 0)
-	s.must(err)
+	s.Must(err)
 	f := os.NewFile(uintptr(given), "listener")
 	defer f.Close()
 	var children []int
@@ -46,13 +46,13 @@ func TestOwnerSources(t *testing.T) {
 		child := exec.Command("cat")
 		child.ExtraFiles = []*os.File{f, f}
 		in, err := child.StdinPipe()
-		s.must(err)
-		s.must(child.Start())
+		s.Must(err)
+		s.Must(child.Start())
 		defer func() { in.Close(); _ = child.Wait() }()
 		children = append(children, child.Process.Pid)
 	}
 	name, err := os.ReadFile("/proc/self/comm")
-	s.must(err)
+	s.Must(err)
 	self := strings.TrimSuffix(string(name), "\n")
 	pid := os.Getpid()
 	want := map[uint32][]Owner{
@@ -74,7 +74,7 @@ func TestOwnerSources(t *testing.T) {
 		list, _ := fileDirs(processes(), math.MaxInt64)
 		walked, iterated := &Owners{}, &Owners{}
 		walked.look(list, w)
-		s.must(iterated.iterate(w))
+		s.Must(iterated.iterate(w))
 		for _, o := range []*Owners{walked, iterated} {
 			for inode, want := range want {
 				if got := o.Append(nil, inode); !slices.Equal(got, want) {
@@ -97,7 +97,7 @@ func TestManyFiles(t *testing.T) {
 	w := &Wanted{All: true}
 	var fds []int
 	for range costIterator / costFile {
-		fds = append(fds, s.socket(unix.AF_UNIX, unix.SOCK_DGRAM, 0))
+		fds = append(fds, s.Socket(unix.AF_UNIX, unix.SOCK_DGRAM, 0))
 	}
 	o := FindOwners(w)
 	if want := capability.Effective(capability.SysAdmin); (o.From == FromIterator) != want {
@@ -112,7 +112,7 @@ func TestManyFiles(t *testing.T) {
 		t.Errorf("%d files are few", len(fds))
 	}
 	for _, fd := range fds {
-		s.close(fd)
+		s.Close(fd)
 	}
 	if list, rest := fileDirs([]int32{int32(os.Getpid()), 2}, costIterator); len(list) != 1 || len(rest) != 0 {
 		t.Errorf("%d directories, %d processes left; want this process, and no thread of the kernel", len(list), len(rest))
