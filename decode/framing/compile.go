@@ -123,7 +123,10 @@ func (c *compiler) framing(n *node) error {
 			f.magics = append(f.magics, v.fields[0].equals)
 		}
 	}
-	f.compileFast()
+	f.compileStarts()
+	for i := range f.variants {
+		f.variants[i].compileFast()
+	}
 	f.silence()
 	return nil
 }
@@ -176,7 +179,7 @@ func (c *compiler) limits(n *node) error {
 // variant compiles one form of frame.
 func (c *compiler) variant(v *variant, n, root *node, listed bool) error {
 	c.v, c.scope = v, nil
-	v.kind, v.kindBit = -1, -1
+	v.kind, v.kindBit, v.kindOff = -1, -1, -1
 	v.maxPayload = c.f.maxPayload
 	if listed {
 		if err := n.only("a variant", "name", "from", "before", "kind", "fields", "payload", "trailer"); err != nil {
@@ -270,6 +273,17 @@ func (c *compiler) variant(v *variant, n, root *node, listed bool) error {
 		}
 		if !found && n.get("kind") != nil {
 			return kind.fault("there is no field %q", kind.text)
+		}
+		at := 0
+		for i := range v.fields {
+			f := &v.fields[i]
+			if !f.fixed() {
+				break
+			}
+			if i == v.kind && f.kind == kindUint {
+				v.kindOff = at
+			}
+			at += f.size
 		}
 	}
 	return nil

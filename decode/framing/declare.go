@@ -94,6 +94,11 @@ func (c *compiler) field(f *field, n *node, where part, first bool) error {
 	} else if f.equals != nil && f.kind == kindUint && len(f.names) == 0 || n.get("checksum") != nil {
 		f.show = showHex
 	}
+	size := f.size
+	if f.kind != kindUint {
+		size = 8
+	}
+	f.texts = textsOf(f.names, f.show, size)
 	return c.checksum(f, n, where)
 }
 
@@ -243,6 +248,7 @@ func (c *compiler) bits(f *field, n *node) error {
 				b.show = showHex
 			}
 		}
+		b.texts = textsOf(b.names, b.show, (b.bits+7)/8)
 		if k := e.get("equals"); k != nil {
 			most := uint64(1)<<(b.bits-1)<<1 - 1
 			v, err := k.number("the constant", 0, most)

@@ -3,11 +3,11 @@ package framing
 import "encoding/binary"
 
 // A fast is the way to the end of a header that has the same length in all
-// frames: a few loads and comparisons. Whatever it does not find in order it
-// leaves to measure, which says what is wrong.
+// frames of a variant: a few loads and comparisons. Whatever it does not find in
+// order it leaves to measure, which says what is wrong.
 type fast struct {
-	size   int      // of the header
-	guards []*field // constants that other variants begin with
+	size   int // of the header
+	trail  int // bytes of the trailer
 	consts []fixed
 	sets   []byteSet
 	off    int // of the length
@@ -32,25 +32,40 @@ type byteSet struct {
 	ok  [256]bool
 }
 
-// compileFast makes the fast way for the last variant, if it has one.
-func (f *Framing) compileFast() {
-	n := len(f.variants) - 1
-	v := &f.variants[n]
-	w := &fast{times: 1}
-	for i := range f.variants[:n] {
-		first := &f.variants[i].fields[0]
-		if first.equals == nil || first.when != nil {
-			return
-		}
-		w.guards = append(w.guards, first)
+// compileStarts finds the variants that a first byte leaves.
+func (f *Framing) compileStarts() {
+	if len(f.variants) == 1 {
+		return
 	}
-	if v.from != Either || v.align > 1 || v.payload.close {
+	f.starts = new([256]uint8)
+	for c := range f.starts {
+		for i := range f.variants {
+			if first := &f.variants[i].fields[0]; first.equals != nil && first.when == nil && first.from < 0 {
+				if ok, differs := first.constant([]byte{byte(c)}, 0); !ok && differs == 0 && i+1 < len(f.variants) {
+					continue
+				}
+			}
+			f.starts[c] = uint8(i)
+			break
+		}
+	}
+}
+
+// fixed reports whether f is there in every frame, with the same size.
+func (f *field) fixed() bool {
+	return f.when == nil && f.from < 0 && (f.kind == kindUint || f.kind == kindBytes || f.kind == kindString)
+}
+
+// compileFast makes the fast way, if v has one.
+func (v *variant) compileFast() {
+	w := &fast{times: 1, trail: v.trailerSize}
+	if v.align > 1 || v.payload.close {
 		return
 	}
 	var counted *field
 	for i := range v.fields {
 		p := &v.fields[i]
-		if p.when != nil || p.from >= 0 || p.kind != kindUint && p.kind != kindBytes && p.kind != kindString {
+		if !p.fixed() {
 			return
 		}
 		if p.counts != countNothing {
@@ -94,7 +109,7 @@ func (f *Framing) compileFast() {
 		w.max = limitPayload
 	}
 	w.total = v.maxPayload
-	f.fast = w
+	v.fast = w
 }
 
 func strictBits(f *field) bool {
@@ -135,16 +150,11 @@ func (f *field) allows(c byte) bool {
 
 // measure is Framing.measure where nothing is in the way; it reports false
 // where something is.
-func (w *fast) measure(f *Framing, b []byte, h *Header) (size int, payload int64, ok bool) {
+func (w *fast) measure(b []byte, h *Header) (size int, payload int64, ok bool) {
 	if len(b) < w.size {
 		return 0, 0, false
 	}
 	b = b[:w.size]
-	for _, g := range w.guards {
-		if _, differs := g.constant(b, 0); differs != 0 {
-			return 0, 0, false
-		}
-	}
 	for i := range w.consts {
 		k := &w.consts[i]
 		var v uint64
@@ -173,8 +183,6 @@ func (w *fast) measure(f *Framing, b []byte, h *Header) (size int, payload int64
 			return 0, 0, false
 		}
 	}
-	n := len(f.variants) - 1
-	trailer := f.variants[n].trailerSize
-	h.variant, h.Size, h.Length, h.Trailer, h.pad, h.Masked = uint8(n), w.size, body, trailer, 0, false
-	return w.size, body + int64(trailer), true
+	h.Size, h.Length, h.Trailer, h.pad, h.Masked = w.size, body, w.trail, 0, false
+	return w.size, body + int64(w.trail), true
 }

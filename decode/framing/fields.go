@@ -51,9 +51,7 @@ func (v *variant) walk(fields []field, b []byte, vals *values, visit func(f *fie
 			}
 		} else {
 			var err error
-			plain := *f
-			plain.equals = nil
-			if val, end, err = v.read(anonymous, &plain, b, pos, vals, nil); err != nil {
+			if val, end, err = v.read(anonymous, f, b, pos, vals, nil, true); err != nil {
 				return pos
 			}
 		}
@@ -89,13 +87,13 @@ func (f *field) append(dst []Field, b []byte, off int, val uint64) []Field {
 			return dst
 		}
 		out.Number, out.Numeric = val, true
-		out.Value = numberText(val, f.names, f.show, f.size)
+		out.Value = numberText(val, f.texts, f.show, f.size)
 		if f.equals != nil && string(b) != string(f.equals) {
 			out.Bad = "found " + hexText(b, len(b)) + ", expected " + hexText(f.equals, len(f.equals))
 		}
 	case kindDecimal, kindLEB128, kindQUIC:
 		out.Number, out.Numeric = val, true
-		out.Value = numberText(val, f.names, f.show, 8)
+		out.Value = numberText(val, f.texts, f.show, 8)
 	case kindBytes:
 		out.Value = f.bytesText(b)
 	case kindString:
@@ -157,7 +155,7 @@ func appendLines(dst []Field, b []byte, off int, end string, start bool) []Field
 
 func (b *bitField) field(f *field, off int, val uint64) Field {
 	v := b.value(val, f.size)
-	out := Field{Constant: f.mask != nil && b.value(load(f.mask, f.little), f.size) != 0, Field: decode.Field{Name: b.name, Bit: b.first % 8, Bits: b.bits, Value: numberText(v, b.names, b.show, (b.bits+7)/8)}, Number: v, Numeric: true}
+	out := Field{Constant: f.mask != nil && b.value(load(f.mask, f.little), f.size) != 0, Field: decode.Field{Name: b.name, Bit: b.first % 8, Bits: b.bits, Value: numberText(v, b.texts, b.show, (b.bits+7)/8)}, Number: v, Numeric: true}
 	lo, hi := b.first/8, (b.first+b.bits-1)/8
 	if f.little {
 		lo, hi = f.size-1-hi, f.size-1-lo
@@ -172,21 +170,42 @@ func (b *bitField) field(f *field, off int, val uint64) Field {
 	return out
 }
 
-func numberText(v uint64, names map[uint64]string, s show, size int) string {
-	text := strconv.FormatUint(v, 10)
+// textsOf returns how the values of a number that have names are shown.
+func textsOf(names map[uint64]string, s show, size int) map[uint64]string {
+	if names == nil {
+		return nil
+	}
+	texts := make(map[uint64]string, len(names))
+	for v, name := range names {
+		texts[v] = numberText(v, nil, s, size) + " " + name
+	}
+	return texts
+}
+
+// numberText returns how a number of so many bytes is shown. texts are those of
+// textsOf.
+func numberText(v uint64, texts map[uint64]string, s show, size int) string {
+	if texts != nil {
+		if text, ok := texts[v]; ok {
+			return text
+		}
+		return numberText(v, nil, s, size) + " (unknown)"
+	}
 	switch {
 	case s == showHex:
-		text = fmt.Sprintf("0x%0*x", 2*size, v)
-	case s == showText && v > ' ' && v < 0x7f:
-		text = string(rune(v))
-	}
-	if names != nil {
-		if name, ok := names[v]; ok {
-			return text + " " + name
+		const digits = "0123456789abcdef"
+		b := [2 + 16]byte{'0', 'x'}
+		n := min(2*size, 16)
+		for ; n < 16 && v>>(4*n) != 0; n++ {
 		}
-		return text + " (unknown)"
+		for i := range n {
+			b[2+i] = digits[v>>(4*(n-1-i))&15]
+		}
+		return string(b[:2+n])
+	case s == showText && v > ' ' && v < 0x7f:
+		return string(rune(v))
 	}
-	return text
+	return strconv.FormatUint(v, 10)
 }
 
 func (f *field) bytesText(b []byte) string {
@@ -218,6 +237,16 @@ func textOf(b []byte) string {
 func (v *variant) kindOf(raw []byte) (kind string) {
 	if v.kind < 0 {
 		return v.name
+	}
+	if f := &v.fields[v.kind]; v.kindOff >= 0 {
+		val, names := load(raw[v.kindOff:v.kindOff+f.size], f.little), f.names
+		if v.kindBit >= 0 {
+			val, names = f.bits[v.kindBit].value(val, f.size), f.bits[v.kindBit].names
+		}
+		if name, ok := names[val]; ok {
+			return name
+		}
+		return strconv.FormatUint(val, 10)
 	}
 	var vals values
 	v.walk(v.fields, raw, &vals, func(f *field, start, end int, val uint64) bool {

@@ -42,9 +42,9 @@ type Framing struct {
 	maxHeader          int
 	maxPayload         int64
 	native             native
-	fast               *fast    // nil where there is none
-	mute               bool     // errors have no words
-	muted              *Framing // a copy that is mute
+	starts             *[256]uint8 // by the first byte of a header: the first variant that it may be; may be nil
+	mute               bool        // errors have no words
+	muted              *Framing    // a copy that is mute
 }
 
 // A native framing is one that the language cannot express.
@@ -257,12 +257,6 @@ func (f format) Header(b []byte, h *Header) (int, int64, error) {
 			h.raw = append(h.raw[:0], b[:size]...)
 		}
 		return size, payload, err
-	}
-	if fr.fast != nil {
-		if size, payload, ok := fr.fast.measure(fr, b, h); ok {
-			h.raw = append(h.raw[:0], b[:size]...)
-			return size, payload, nil
-		}
 	}
 	size, payload, err := fr.measure(b, h, f.from)
 	if err == nil {

@@ -17,8 +17,7 @@ type op struct {
 func compileOps(fields []field) (ops []op) {
 	for i := range fields {
 		f := &fields[i]
-		fixed := f.from < 0 && (f.kind == kindUint || f.kind == kindBytes || f.kind == kindString)
-		if fixed && !f.matters() {
+		if f.fixed() && !f.matters() {
 			if n := len(ops); n > 0 && ops[n-1].f == nil {
 				ops[n-1].skip += f.size
 			} else {
@@ -46,13 +45,20 @@ func (f *field) matters() bool {
 // measure finds the end of the header at the start of b, and of its payload.
 func (fr *Framing) measure(b []byte, h *Header, from Direction) (size int, payload int64, err error) {
 	var other error
-	for i := range fr.variants {
+	start := 0
+	if fr.starts != nil && len(b) > 0 {
+		start = int(fr.starts[b[0]])
+	}
+	for i := start; i < len(fr.variants); i++ {
 		v := &fr.variants[i]
-		if v.from != from && v.from != Either && (from != Either || v.sided) {
+		if v.from != Either && !v.sent(from, h) {
 			continue
 		}
-		if v.before > 0 && (h.progress == nil || h.progress.at >= v.before) {
-			continue
+		if v.fast != nil {
+			if size, payload, ok := v.fast.measure(b, h); ok {
+				h.variant = uint8(i)
+				return size, payload, nil
+			}
 		}
 		size, payload, err = v.measure(fr, b, h)
 		if err == errOther {
@@ -65,11 +71,24 @@ func (fr *Framing) measure(b []byte, h *Header, from Direction) (size int, paylo
 		}
 		return size, payload, err
 	}
+	for i := range start { // the first byte is of none of these
+		if fr.variants[i].sent(from, h) {
+			other = errOther
+		}
+	}
 	if other == nil {
 		return 0, 0, fr.fault(0, 1, "header", "%s sends no frames", from)
 	}
 	// The last one that the direction allows was not the last of all.
 	return 0, 0, fr.fault(0, min(len(b), 1), "header", "found %s, expected one of: %s", hexText(b, 1), fr.expected())
+}
+
+// sent reports whether v can be where h is, in a stream of that side.
+func (v *variant) sent(from Direction, h *Header) bool {
+	if v.from != from && v.from != Either && (from != Either || v.sided) {
+		return false
+	}
+	return v.before == 0 || h.progress != nil && h.progress.at < v.before
 }
 
 // errOther says that bytes are not of a variant.
@@ -144,7 +163,7 @@ func (v *variant) measure(fr *Framing, b []byte, h *Header) (size int, total int
 				}
 			}
 			pos = end
-		} else if val, pos, err = v.read(fr, f, b, pos, vals, h.progress); err != nil {
+		} else if val, pos, err = v.read(fr, f, b, pos, vals, h.progress, false); err != nil {
 			return 0, 0, err
 		}
 		if f.slot >= 0 {

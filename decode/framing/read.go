@@ -49,8 +49,8 @@ func hexText(b []byte, n int) string {
 }
 
 // read reads a field that is no uint. It returns its value and the place behind
-// it.
-func (v *variant) read(fr *Framing, f *field, b []byte, pos int, vals *values, p *progress) (val uint64, end int, err error) {
+// it. shown says that the field is only to be shown, whatever its constant is.
+func (v *variant) read(fr *Framing, f *field, b []byte, pos int, vals *values, p *progress, shown bool) (val uint64, end int, err error) {
 	if pos > len(b) {
 		return 0, 0, frame.ErrShort
 	}
@@ -63,7 +63,7 @@ func (v *variant) read(fr *Framing, f *field, b []byte, pos int, vals *values, p
 			}
 			n = int(vals[f.from])
 		}
-		if f.equals != nil {
+		if f.equals != nil && !shown {
 			if ok, differs := f.constant(b, pos); !ok {
 				switch {
 				case differs < v.commit:

@@ -56,6 +56,7 @@ type field struct {
 	magic        bool
 	min, max     uint64
 	names        map[uint64]string
+	texts        map[uint64]string // how values with names are shown
 	strict       bool
 	bits         []bitField
 	counts       count
@@ -75,6 +76,7 @@ type bitField struct {
 	name        string
 	first, bits int
 	names       map[uint64]string
+	texts       map[uint64]string
 	strict      bool
 	slot        int
 	show        show
@@ -146,8 +148,10 @@ type variant struct {
 	align   int
 	kind    int // index of the field that names the kind, or -1
 	kindBit int // of the bit field in it, or -1
+	kindOff int // of the field in the header, or -1 where that depends on others
 
 	ops         []op
+	fast        *fast // nil where there is none
 	trailerSize int
 	checks      []check
 	commit      int // bytes in which a constant chooses the variant

@@ -3,6 +3,7 @@ package record
 import (
 	"sync"
 
+	"framescope/decode/finding"
 	"framescope/decode/websocket"
 )
 
@@ -24,10 +25,10 @@ var frameHeads = sync.OnceValue(func() *[2][256]string {
 	return &all
 })
 
-// appendFrame appends f, which was brought by packets that have numbers, in a
-// connection that is prepared.
-func (o *Options) appendFrame(dst []byte, f *Frame) []byte {
-	dst = append(o.appendStart(dst, TypeFrame, f.Time), f.Conn.prefix...)
+// appendHead appends what frames begin with, up to the number of the last packet.
+// The packets have numbers, and the connection is prepared.
+func (o *Options) appendHead(dst []byte, t Type, f *Head) []byte {
+	dst = append(o.appendStart(dst, t, f.Time), f.Conn.prefix...)
 	switch f.Direction {
 	case Client:
 		dst = append(dst, `"direction":"client","packet":{"first":`...)
@@ -41,10 +42,14 @@ func (o *Options) appendFrame(dst []byte, f *Frame) []byte {
 	same := dst[first:]
 	dst = append(dst, `,"last":`...)
 	if f.Last == f.First {
-		dst = append(dst, same...)
-	} else {
-		dst = appendInt(dst, f.Last)
+		return append(dst, same...)
 	}
+	return appendInt(dst, f.Last)
+}
+
+// appendFrame appends f, whose head appendHead takes.
+func (o *Options) appendFrame(dst []byte, f *Frame) []byte {
+	dst = o.appendHead(dst, TypeFrame, &f.Head)
 	h := &f.Header
 	b := uint8(h.Opcode&15) | h.RSV<<4&0x70
 	if h.Fin {
@@ -93,8 +98,13 @@ func (o *Options) appendFrame(dst []byte, f *Frame) []byte {
 	if f.Issues.Empty() {
 		return append(dst, `"issues":[]}}`...)
 	}
+	return appendIssues(dst, &f.Issues)
+}
+
+// appendIssues appends the issues of a frame, of which there are some, and ends it.
+func appendIssues(dst []byte, all *finding.Set) []byte {
 	dst = append(dst, `"issues":[`...)
-	for id := range f.Issues.All() {
+	for id := range all.All() {
 		dst = append(append(append(dst, '"'), id.String()...), `",`...)
 	}
 	dst[len(dst)-1] = ']'

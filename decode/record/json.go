@@ -38,11 +38,16 @@ func AppendJSON(dst []byte, r Record, o *Options) []byte {
 	if o == nil {
 		o = &zero
 	}
-	if f, ok := r.(*Frame); ok && f.First > 0 && f.Last > 0 && f.Conn != nil && f.Conn.prefix != nil {
-		return o.appendFrame(dst, f)
-	}
 	t := r.Type()
 	h := r.Shared()
+	if (t == TypeFrame || t == TypeDeclared) && h.First > 0 && h.Last > 0 && h.Conn != nil && h.Conn.prefix != nil {
+		switch f := r.(type) {
+		case *Frame:
+			return o.appendFrame(dst, f)
+		case *Declared:
+			return o.appendDeclared(dst, f)
+		}
+	}
 	if h.Time != 0 || h.First != 0 {
 		dst = o.appendStart(dst, t, h.Time)
 	} else {
