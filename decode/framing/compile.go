@@ -125,7 +125,11 @@ func (c *compiler) framing(n *node) error {
 	}
 	f.compileStarts()
 	for i := range f.variants {
-		f.variants[i].compileFast()
+		v := &f.variants[i]
+		if first := &v.fields[0]; first.equals != nil && first.when == nil && first.from < 0 && first.mask == nil {
+			v.lead = first.equals[:min(len(first.equals), v.commit)]
+		}
+		v.compileFast()
 	}
 	f.silence()
 	return nil

@@ -99,6 +99,13 @@ func (c *compiler) field(f *field, n *node, where part, first bool) error {
 		size = 8
 	}
 	f.texts = textsOf(f.names, f.show, size)
+	if f.equals != nil && f.mask == nil && f.bits == nil {
+		var val uint64
+		if f.kind == kindUint {
+			val = load(f.equals, f.little)
+		}
+		f.said = f.append(nil, f.equals, 0, val)[0].Value
+	}
 	return c.checksum(f, n, where)
 }
 

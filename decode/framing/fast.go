@@ -9,7 +9,7 @@ type fast struct {
 	size   int // of the header
 	trail  int // bytes of the trailer
 	consts []fixed
-	sets   []byteSet
+	sets   []byteAt
 	off    int // of the length
 	bytes  int // of the length; 0 for a frame without one
 	little bool
@@ -26,10 +26,21 @@ type fixed struct {
 	mask, value uint64
 }
 
-// A byteSet is what a byte of a header may be.
-type byteSet struct {
+// A byteAt is what the byte of a header at off may be.
+type byteAt struct {
 	off int
-	ok  [256]bool
+	ok  *byteSet
+}
+
+// A byteSet is what a field of one byte may be.
+type byteSet [256]bool
+
+func newByteSet(f *field) *byteSet {
+	s := new(byteSet)
+	for c := range s {
+		s[c] = f.allows(byte(c))
+	}
+	return s
 }
 
 // compileStarts finds the variants that a first byte leaves.
@@ -79,11 +90,7 @@ func (v *variant) compileFast() {
 			return
 		}
 		if p.kind == kindUint && p.size == 1 && p.matters() && p.counts == countNothing {
-			set := byteSet{off: w.size}
-			for c := range set.ok {
-				set.ok[c] = p.allows(byte(c))
-			}
-			w.sets = append(w.sets, set)
+			w.sets = append(w.sets, byteAt{w.size, newByteSet(p)})
 		} else if p.equals != nil {
 			if p.size > 8 || p.counts != countNothing {
 				return

@@ -78,6 +78,10 @@ func (f *field) append(dst []Field, b []byte, off int, val uint64) []Field {
 		return dst // as many bytes as another field says: none
 	}
 	out := Field{Field: decode.Field{Name: f.name, Off: off, Len: len(b)}, Constant: f.equals != nil}
+	if f.said != "" && string(b) == string(f.equals) {
+		out.Number, out.Numeric, out.Value = val, f.kind == kindUint, f.said
+		return append(dst, out)
+	}
 	switch f.kind {
 	case kindUint:
 		if len(f.bits) > 0 {
@@ -224,7 +228,12 @@ func (f *field) bytesText(b []byte) string {
 }
 
 // textValue returns text in quotes.
-func textValue(b []byte) string { return `"` + textOf(b) + `"` }
+func textValue(b []byte) string {
+	if len(b) > maxValueText {
+		return `"` + string(b[:maxValueText]) + `..."`
+	}
+	return `"` + string(b) + `"`
+}
 
 func textOf(b []byte) string {
 	if len(b) > maxValueText {

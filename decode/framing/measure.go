@@ -11,6 +11,10 @@ import (
 type op struct {
 	skip int // bytes to pass over; then f is nil
 	f    *field
+	// set, if not nil, is what a field of one byte may be.
+	set *byteSet
+	// bits says that others refer to bits of the field.
+	bits bool
 }
 
 // compileOps makes the steps of a list of fields.
@@ -25,7 +29,14 @@ func compileOps(fields []field) (ops []op) {
 			}
 			continue
 		}
-		ops = append(ops, op{f: f})
+		o := op{f: f}
+		if f.kind == kindUint && f.size == 1 {
+			o.set = newByteSet(f)
+		}
+		for j := range f.bits {
+			o.bits = o.bits || f.bits[j].slot >= 0
+		}
+		ops = append(ops, o)
 	}
 	return ops
 }
@@ -52,6 +63,10 @@ func (fr *Framing) measure(b []byte, h *Header, from Direction) (size int, paylo
 	for i := start; i < len(fr.variants); i++ {
 		v := &fr.variants[i]
 		if v.from != Either && !v.sent(from, h) {
+			continue
+		}
+		if n := len(v.lead); n <= len(b) && string(b[:n]) != string(v.lead) {
+			other = errOther
 			continue
 		}
 		if v.fast != nil {
@@ -129,7 +144,7 @@ func (v *variant) measure(fr *Framing, b []byte, h *Header) (size int, total int
 			continue
 		}
 		var val uint64
-		start := pos
+		start, sure := pos, false // sure says that val is allowed
 		if f.kind == kindUint {
 			end := pos + f.size
 			if f.equals != nil {
@@ -151,12 +166,16 @@ func (v *variant) measure(fr *Framing, b []byte, h *Header) (size int, total int
 			} else {
 				val = load(b[pos:end], f.little)
 			}
+			sure = o.set != nil && o.set[byte(val)]
 			for j := range f.bits {
+				if sure && !o.bits {
+					break
+				}
 				bf := &f.bits[j]
 				if bf.slot >= 0 {
 					vals[bf.slot] = bf.value(val, f.size)
 				}
-				if bf.strict {
+				if bf.strict && !sure {
 					if _, ok := bf.names[bf.value(val, f.size)]; !ok {
 						return 0, 0, fr.fault(pos, f.size, bf.name, "found %d, expected %s", bf.value(val, f.size), known(bf.names))
 					}
@@ -172,15 +191,17 @@ func (v *variant) measure(fr *Framing, b []byte, h *Header) (size int, total int
 		if val == absent && f.optional {
 			continue
 		}
-		if f.max > 0 && val > f.max {
-			return 0, 0, fr.fault(start, pos-start, f.name, "%d exceeds max %d", val, f.max)
-		}
-		if val < f.min {
-			return 0, 0, fr.fault(start, pos-start, f.name, "%d is less than min %d", val, f.min)
-		}
-		if f.strict {
-			if _, ok := f.names[val]; !ok {
-				return 0, 0, fr.fault(start, pos-start, f.name, "found %d, expected %s", val, known(f.names))
+		if !sure {
+			if f.max > 0 && val > f.max {
+				return 0, 0, fr.fault(start, pos-start, f.name, "%d exceeds max %d", val, f.max)
+			}
+			if val < f.min {
+				return 0, 0, fr.fault(start, pos-start, f.name, "%d is less than min %d", val, f.min)
+			}
+			if f.strict {
+				if _, ok := f.names[val]; !ok {
+					return 0, 0, fr.fault(start, pos-start, f.name, "found %d, expected %s", val, known(f.names))
+				}
 			}
 		}
 		if f.counts != countNothing {

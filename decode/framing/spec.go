@@ -52,6 +52,7 @@ type field struct {
 	limit  int // bytes of a field without fixed size
 
 	equals       []byte // a constant, as on the wire
+	said         string // how it is shown, if all its bits count
 	mask         []byte // which bits of it count; nil for all
 	magic        bool
 	min, max     uint64
@@ -151,7 +152,8 @@ type variant struct {
 	kindOff int // of the field in the header, or -1 where that depends on others
 
 	ops         []op
-	fast        *fast // nil where there is none
+	fast        *fast  // nil where there is none
+	lead        []byte // what the header begins with in the bytes that choose
 	trailerSize int
 	checks      []check
 	commit      int // bytes in which a constant chooses the variant

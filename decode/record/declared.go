@@ -86,7 +86,7 @@ func (d *Declared) add(fields []framing.Field, off int, payload bool) {
 	for i := range fields {
 		f := fields[i]
 		f.Off += off
-		if !f.Numeric {
+		if !f.Numeric && !f.Constant {
 			f.Value = d.Redact.Header(f.Name, f.Value)
 		}
 		d.fields = append(d.fields, Named{f, payload})
