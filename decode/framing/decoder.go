@@ -86,7 +86,7 @@ func (d *Decoder) start() {
 	if !d.begun {
 		d.begun = true
 		d.d.Format = format{f: d.Framing, from: d.From, p: &d.progress}
-		d.progress.off = -1
+		d.progress.off, d.progress.doneOff = -1, -1
 	}
 }
 

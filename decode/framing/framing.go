@@ -206,12 +206,51 @@ type format struct {
 }
 
 // A progress remembers how far the header at stream offset off was searched for
-// the end of a field, so that one that comes in many pieces is searched once.
+// the end of a field, so that one that comes in many pieces is searched once, and
+// the ends of fields that took long to read.
 type progress struct {
 	at   int64 // offset of the header that is read now
 	off  int64
 	pos  int // where the field begins in the header
 	seen int // bytes of the header that need not be searched again
+
+	doneOff int64
+	done    [4]ended
+	dones   int
+}
+
+// An ended field is one of which the end is known.
+type ended struct {
+	f        *field
+	pos, end int
+	val      uint64
+}
+
+// ended returns the end of f at pos, if that is known.
+func (p *progress) ended(f *field, pos int) *ended {
+	if p == nil || p.doneOff != p.at {
+		return nil
+	}
+	for i := range p.done[:p.dones] {
+		if d := &p.done[i]; d.f == f && d.pos == pos {
+			return d
+		}
+	}
+	return nil
+}
+
+// end remembers the end of f, if it was far to go there.
+func (p *progress) end(f *field, pos, end int, val uint64) {
+	if p == nil || end-pos <= cheap {
+		return
+	}
+	if p.doneOff != p.at {
+		p.doneOff, p.dones = p.at, 0
+	}
+	if p.dones < len(p.done) {
+		p.done[p.dones] = ended{f, pos, end, val}
+		p.dones++
+	}
 }
 
 // from returns where to go on with the search for the end of the field at pos.

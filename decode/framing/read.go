@@ -54,6 +54,9 @@ func (v *variant) read(fr *Framing, f *field, b []byte, pos int, vals *values, p
 	if pos > len(b) {
 		return 0, 0, frame.ErrShort
 	}
+	if d := p.ended(f, pos); d != nil && d.end <= len(b) {
+		return d.val, d.end, nil
+	}
 	switch f.kind {
 	case kindBytes, kindString, kindJSON:
 		n := f.size
@@ -85,6 +88,7 @@ func (v *variant) read(fr *Framing, f *field, b []byte, pos int, vals *values, p
 			e := fr.fault(pos+at, 1, f.name, "%s", err)
 			return 0, 0, examined(e, pos+n)
 		}
+		p.end(f, pos, pos+n, val)
 		return val, pos + n, nil
 	case kindPrefix:
 		n, at := uint64(0), pos
@@ -117,6 +121,7 @@ func (v *variant) read(fr *Framing, f *field, b []byte, pos int, vals *values, p
 			}
 			return 0, 0, frame.ErrShort
 		}
+		p.end(f, pos, pos+from+i+len(f.until), 0)
 		return 0, pos + from + i + len(f.until), nil
 	case kindDecimal:
 		return f.decimal(fr, b, pos)
@@ -143,6 +148,7 @@ func (v *variant) read(fr *Framing, f *field, b []byte, pos int, vals *values, p
 		p.note(pos, pos+at)
 		return 0, 0, frame.ErrShort
 	}
+	p.end(f, pos, pos+n, val)
 	return val, pos + n, nil
 }
 

@@ -91,20 +91,28 @@ func (d *Decoder) magics() [][]byte {
 	return d.Framing.magics
 }
 
-// first returns where the first of the magics is in b[from:], or -1.
+// first returns where the first of the magics is in b[from:], or -1. It looks
+// ahead by steps, so that a magic that is rare costs no more than the way to one
+// that is not.
 func first(b []byte, from int, magics [][]byte) int {
-	best := -1
-	for _, m := range magics {
-		end := len(b)
+	for step := 256; from < len(b); step *= 2 {
+		best, to := -1, min(len(b), from+step)
+		for _, m := range magics {
+			end := min(len(b), to+len(m)-1)
+			if best >= 0 {
+				end = min(end, best+len(m)-1)
+			}
+			if from > end {
+				continue
+			}
+			if i := bytes.Index(b[from:end], m); i >= 0 {
+				best = from + i
+			}
+		}
 		if best >= 0 {
-			end = min(end, best+len(m)-1)
+			return best
 		}
-		if from > end {
-			continue
-		}
-		if i := bytes.Index(b[from:end], m); i >= 0 {
-			best = from + i
-		}
+		from = to
 	}
-	return best
+	return -1
 }

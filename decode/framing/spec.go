@@ -170,7 +170,7 @@ type values [maxSlots]uint64
 
 // Bounds of the language.
 const (
-	maxSpec      = 256 << 10 // bytes of YAML
+	maxSpec      = 64 << 10 // bytes of YAML
 	maxFields    = 256
 	maxVariants  = 32
 	maxTrailer   = 64
