@@ -236,7 +236,7 @@ func TestCaptureEnds(t *testing.T) {
 		{"until does not match", "capture --until 'type == packet && packet.protocol == tcp' --for 300ms -o jsonl --select summary udp port 9999; udp 10; wait $pid; s=$?; cat $OUT/err >&2; exit $s",
 			`"packets":10,`, "no record matched --until", 1},
 		{"fail-on", "capture --fail-on 'type == packet && packet.protocol == udp' --for 20s -o jsonl --select summary; udp 10; wait $pid; s=$?; cat $OUT/err >&2; exit $s",
-			`"type":"summary"`, "packet 1, packet matched --fail-on", 1},
+			`"type":"summary"`, "packet 1, U1, packet matched --fail-on", 1},
 		{"fail-on does not match", "capture --fail-on 'websocket.bytes > 1' --for 300ms -o jsonl --select summary udp port 9999; udp 10; wait $pid", `"packets":10,`, "", 0},
 		{"twice the same interface", "capture -i lo -o jsonl --select summary udp port 9999; udp 10; kill -INT $pid; wait $pid", `"packets":10,`, "", 0},
 		{"write", "capture -w $OUT/x.pcapng udp port 9999; udp 10; kill -INT $pid; wait $pid; s=$?; cat $OUT/err >&2; $FS decode -o jsonl --select summary $OUT/x.pcapng; exit $s",

@@ -84,7 +84,7 @@ func decodeFiles(std stdio, f *decodeFlags, files []string) error {
 		d.bar = &progress{w: std.err}
 	}
 	code := exitDone
-	d.cfg.FirstConn = 1
+	d.cfg.FirstConn, d.cfg.FirstFlow, d.cfg.FirstMembership = 1, 1, 1
 	for _, name := range files {
 		err := d.file(name)
 		d.bar.clear()
@@ -186,6 +186,8 @@ func (d *decoding) decode(name string, r *pcapfile.Reader) error {
 	}
 	sum, err := e.Close(damage != nil && !stopped)
 	d.cfg.FirstConn += sum.Connections
+	d.cfg.FirstFlow += sum.Flows
+	d.cfg.FirstMembership += sum.Memberships
 	if r.Mapped() {
 		r.Close() // others may be at work still, in a read that does not end
 	}

@@ -97,7 +97,7 @@ func describe(r record.Record) string {
 	h := r.Shared()
 	s := r.Type().String()
 	if h.Conn != nil {
-		s = fmt.Sprintf("C%d, %s", h.Conn.ID, s)
+		s = string(record.AppendID(nil, h.Conn.ID)) + ", " + s
 	}
 	if h.First > 0 {
 		s = fmt.Sprintf("packet %d, %s", h.First, s)

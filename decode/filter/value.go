@@ -169,10 +169,10 @@ func (p *parser) time(t token) (int64, error) {
 	return 0, p.fail(t, "expected a time such as 2026-11-20T16:04:11Z or seconds since 1970")
 }
 
-// conn reads C12 or 12.
+// conn reads C12, 12, U3 or G1.
 func (p *parser) conn(t token) (int64, error) {
-	v, err := strconv.ParseInt(strings.TrimPrefix(strings.TrimPrefix(t.text, "C"), "c"), 10, 64)
-	if err != nil {
+	v, ok := record.ParseID(t.text)
+	if !ok {
 		return 0, p.fail(t, "expected a connection such as C12")
 	}
 	return v, nil

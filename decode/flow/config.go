@@ -69,6 +69,9 @@ type Config struct {
 	File string
 	// FirstConn is the number of the first connection, from 1; zero means 1.
 	FirstConn int64
+	// FirstFlow and FirstMembership are the same for UDP flows, and for
+	// memberships of multicast groups.
+	FirstFlow, FirstMembership int64
 	// Want is the set of records to give out.
 	Want record.Set
 	// Match, if not nil, says whether a record is to be given out. It is

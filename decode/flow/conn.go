@@ -189,8 +189,10 @@ func (c *conn) direction(dir uint8) record.Direction {
 }
 
 func (c *conn) endpoint(dir uint8) netip.AddrPort {
-	return netip.AddrPortFrom(c.addr[dir].Netip(), c.port[dir])
+	return endpoint(c.addr[dir], c.port[dir])
 }
+
+func endpoint(a packet.Addr, port uint16) netip.AddrPort { return netip.AddrPortFrom(a.Netip(), port) }
 
 // identify fixes which side is the client, and returns what records say of the
 // connection.

@@ -45,6 +45,12 @@ type Engine struct {
 	// workers is how many parts a job has, at least one.
 	workers int
 
+	udp, members looseTable // empty until there is something to hold
+	nextFlow     int64      // numbers of UDP flows
+	nextMember   int64      // and of memberships
+	change       packet.Membership
+	changes      packet.Memberships
+
 	nextConn int64
 	now      int64 // capture clock: the highest time seen
 	last     int64 // number of the last packet
@@ -88,12 +94,14 @@ const (
 // New returns an engine for one capture.
 func New(cfg Config) *Engine {
 	cfg.FirstConn = cmp.Or(cfg.FirstConn, 1)
+	cfg.FirstFlow = cmp.Or(cfg.FirstFlow, 1)
+	cfg.FirstMembership = cmp.Or(cfg.FirstMembership, 1)
 	cfg.MaxMemory = cmp.Or(cfg.MaxMemory, 384<<20)
 	cfg.MaxMessage = cmp.Or(cfg.MaxMessage, 16<<20)
 	cfg.MaxInflate = cmp.Or(cfg.MaxInflate, 256<<20)
 	cfg.MaxStream = cmp.Or(cfg.MaxStream, 16<<20)
 	cfg.Linger = cmp.Or(cfg.Linger, 2*time.Second)
-	e := &Engine{cfg: cfg, nextConn: cfg.FirstConn, skips: map[skip]*skipped{}, halt: new(halt)}
+	e := &Engine{cfg: cfg, nextConn: cfg.FirstConn, nextFlow: cfg.FirstFlow, nextMember: cfg.FirstMembership, skips: map[skip]*skipped{}, halt: new(halt)}
 	for _, f := range cfg.Framings {
 		cfg.magics = append(cfg.magics, f.Framing)
 	}
@@ -149,8 +157,8 @@ func (e *Engine) Packet(p *Packet) {
 	}
 	if cause == packet.OK && pk.Proto == packet.ProtoTCP {
 		e.segment(p, pk)
-	} else if e.cfg.Want.Has(record.TypePacket) {
-		e.packet(p, pk, cause, nil, 0)
+	} else {
+		e.other(p, pk, cause)
 	}
 	if e.now >= e.wake {
 		e.expire()
@@ -338,6 +346,7 @@ func (e *Engine) Close(truncated bool) (*record.Summary, error) {
 	for _, en := range left {
 		e.end(en, endOpen, 0, e.now)
 	}
+	e.looseRest()
 	e.Flush(nil)
 	for _, w := range e.work {
 		close(w.in)

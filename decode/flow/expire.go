@@ -81,7 +81,7 @@ func (e *Engine) expire() {
 		it := e.job.add(e.worker(en.conn), e.last, e.now)
 		it.c, it.kind = en.conn, itemSettle
 	}
-	e.wake = min(e.closing.first(), e.dead.first(), e.young.first())
+	e.wake = min(e.closing.first(), e.dead.first(), e.young.first(), e.quiet())
 }
 
 // end tells the shard that a connection is over.

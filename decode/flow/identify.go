@@ -72,7 +72,8 @@ func (s *shard) named(c *conn, end bool) {
 	}
 	c.name, c.looking, c.look = name, false, nil
 	if name == protocol.TLS {
-		t := protocol.ReadTLS(client.Data, server.Data)
+		n, _ := protocol.Preface(client)
+		t := protocol.ReadTLS(client.Data[n:], server.Data)
 		c.tls = &t
 		s.weigh(c)
 	}

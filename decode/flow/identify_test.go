@@ -13,7 +13,7 @@ import (
 func TestIdentifyRecorded(t *testing.T) {
 	for name, want := range map[string]string{
 		"amqp": "amqp", "grpc": "grpc", "http1": "http", "http2": "http2", "mqtt": "mqtt", "tls": "tls", "zmtp": "zmtp",
-		"transfer": "magic-length-crc32", "chunks": "", "search-big": "", "dns-tcp": "",
+		"transfer": "magic-length-crc32", "chunks": "", "search-big": "", "dns-tcp": "dns",
 	} {
 		for _, c := range decode(t, recording(t, name), nil).of("conn", "") {
 			if got := text(get(c, "network", "protocol")); got != want {

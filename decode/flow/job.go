@@ -19,6 +19,7 @@ const (
 	itemEnd                     // c is over
 	itemPacket                  // nothing but a packet record
 	itemSettle                  // no earlier segments of c are to be expected
+	itemLoose                   // a loose flow is over
 )
 
 // An item is one step of work for a worker. Hundreds of thousands cross from
@@ -27,7 +28,7 @@ type item struct {
 	c        *conn
 	seg      []byte // TCP header and the captured payload
 	time     int64
-	seq, ack uint32 // itemPacket: seq is the index in job.packets
+	seq, ack uint32 // itemPacket, itemLoose: seq is the index in job.packets, job.loose
 	wire     uint32 // payload bytes on the wire
 	num      int32  // packet number, from job.base
 	index    uint32 // place among the items of the job
@@ -41,6 +42,7 @@ type item struct {
 type job struct {
 	part    [Shards]part // one for each worker
 	packets []record.Packet
+	loose   []*loose
 	base    int64 // number of the first packet
 	oldest  int64 // packet whose bytes may be looked at again
 	items   uint32
@@ -111,6 +113,8 @@ func (j *job) reset() {
 	j.state = [Shards]progress{}
 	clear(j.packets)
 	j.packets = j.packets[:0]
+	clear(j.loose)
+	j.loose = j.loose[:0]
 	j.items = 0
 }
 
@@ -224,6 +228,8 @@ func (e *Engine) items(j *job, p *part, worker int) {
 			s.packet(&j.packets[it.seq], it.c, it.dir)
 		case itemSettle:
 			s.ripe(it.c, it.time)
+		case itemLoose:
+			s.loose(j.loose[it.seq])
 		}
 	}
 }

@@ -48,6 +48,7 @@ type shard struct {
 	frame   record.Frame
 	message record.Message
 	unit    record.Declared
+	flow    record.ConnEnd
 	problem record.Finding
 	proof   [1]record.Evidence
 }

@@ -52,6 +52,7 @@ type entry struct {
 	seen   uint8     // bit per direction: next is valid
 	last   int64     // time of the last packet
 	conn   *conn     // nil once the connection is over: the entry absorbs stragglers
+	loose  *loose    // instead of conn, in tables of loose flows
 }
 
 const (
@@ -167,7 +168,7 @@ func (t *table) remove(e *entry) {
 			j = (j + 1) & t.mask
 			s := t.slots[j]
 			if s == 0 {
-				e.used, e.conn = false, nil
+				e.used, e.conn, e.loose = false, nil, nil
 				t.free = append(t.free, e.index)
 				t.live--
 				return

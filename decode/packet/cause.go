@@ -39,6 +39,8 @@ const (
 	TruncatedUDP                                       // ... the UDP header
 	TruncatedICMP                                      // ... the ICMP header
 	TruncatedTunnel                                    // ... a tunnel header
+	TruncatedIGMP                                      // ... an IGMP message: see Packet.Memberships
+	TruncatedMLD                                       // ... an MLD message: likewise
 	UnfinishedFragment                                 // never from Parse: see Parser.Unfinished
 	ESP                                                // IPsec
 	MACsec                                             // encrypted 802.1AE
@@ -66,7 +68,9 @@ const (
 	BadUDP             // length below 8 bytes or past the end
 	BadICMP            // shorter than its header
 	BadTunnel          // a tunnel header
-	lastCause    = BadTunnel
+	BadIGMP            // never from Parse: see Packet.Memberships
+	BadMLD             // likewise
+	lastCause    = BadMLD
 )
 
 // Causes is the number of causes: each is below it.
@@ -98,6 +102,8 @@ var causeNames = [Causes]string{
 	TruncatedUDP:       "truncated UDP header",
 	TruncatedICMP:      "truncated ICMP header",
 	TruncatedTunnel:    "truncated tunnel header",
+	TruncatedIGMP:      "truncated IGMP message",
+	TruncatedMLD:       "truncated MLD message",
 	UnfinishedFragment: "IP fragment of an incomplete datagram",
 	ESP:                "encrypted: ESP",
 	MACsec:             "encrypted: MACsec",
@@ -120,6 +126,8 @@ var causeNames = [Causes]string{
 	BadUDP:             "malformed UDP header",
 	BadICMP:            "malformed ICMP header",
 	BadTunnel:          "malformed tunnel header",
+	BadIGMP:            "malformed IGMP message",
+	BadMLD:             "malformed MLD message",
 }
 
 // String returns the cause in words, such as "truncated TCP header". The words

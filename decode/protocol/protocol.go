@@ -6,6 +6,8 @@
 package protocol
 
 import (
+	"slices"
+
 	"framescope/decode/framing"
 )
 
@@ -36,13 +38,43 @@ const (
 	MySQL      = "mysql"
 	SSH        = "ssh"
 	SMTP       = "smtp"
+	FTP        = "ftp"
+	POP3       = "pop3"
+	IMAP       = "imap"
+	Telnet     = "telnet"
+	IRC        = "irc"
+	XMPP       = "xmpp"
+	RTSP       = "rtsp"
+	NATS       = "nats"
+	STOMP      = "stomp"
+	Kafka      = "kafka"
+	MongoDB    = "mongodb"
+	Cassandra  = "cassandra"
+	TDS        = "tds"
+	Memcached  = "memcached"
+	LDAP       = "ldap"
+	SMB        = "smb"
+	RDP        = "rdp"
+	VNC        = "vnc"
+	DCERPC     = "dcerpc"
+	BGP        = "bgp"
+	SOCKS      = "socks"
+	OpenFlow   = "openflow"
+	Diameter   = "diameter"
+	Rsync      = "rsync"
+	Thrift     = "thrift"
 	JSONLines  = "json-lines"
 )
 
 // Names returns all names, but for those of framings and for that of WebSocket,
 // which a handshake tells.
 func Names() []string {
-	return []string{HTTP, XMLRPC, HTTP2, GRPC, TLS, AMQP, ZMTP, MQTT, Redis, PostgreSQL, MySQL, SSH, SMTP, JSONLines}
+	names := []string{XMLRPC, GRPC}
+	for _, r := range rules {
+		names = append(names, r.name)
+	}
+	slices.Sort(names)
+	return names
 }
 
 // A verdict is what a rule says.
@@ -62,7 +94,11 @@ var rules = []struct {
 	fits func(client, server Start) (name string, v verdict)
 }{
 	{TLS, isTLS}, {HTTP, isHTTP}, {HTTP2, isHTTP2}, {SSH, isSSH}, {AMQP, isAMQP}, {ZMTP, isZMTP}, {MQTT, isMQTT},
-	{Redis, isRedis}, {PostgreSQL, isPostgreSQL}, {MySQL, isMySQL}, {SMTP, isSMTP}, {JSONLines, isJSONLines},
+	{Redis, isRedis}, {PostgreSQL, isPostgreSQL}, {MySQL, isMySQL}, {SMTP, isSMTP}, {FTP, isFTP}, {POP3, isPOP3}, {IMAP, isIMAP},
+	{SMB, isSMB}, {LDAP, isLDAP}, {RDP, isRDP}, {VNC, isVNC}, {Kafka, isKafka}, {MongoDB, isMongoDB}, {Cassandra, isCassandra},
+	{Memcached, isMemcached}, {NATS, isNATS}, {STOMP, isSTOMP}, {XMPP, isXMPP}, {RTSP, isRTSP}, {SIP, isSIP}, {IRC, isIRC},
+	{TDS, isTDS}, {DCERPC, isDCERPC}, {BGP, isBGP}, {BitTorrent, isBitTorrent}, {SOCKS, isSOCKS}, {Rsync, isRsync}, {Thrift, isThrift}, {Telnet, isTelnet},
+	{Diameter, isDiameter}, {DNS, isDNSStream}, {RPC, isRPC}, {OpenFlow, isOpenFlow}, {JSONLines, isJSONLines},
 }
 
 // Identify returns the name of what a connection carries, "" if the bytes do not
@@ -74,6 +110,14 @@ var rules = []struct {
 func Identify(client, server Start, framings []*framing.Framing) (name string, again bool) {
 	if len(client.Data)+len(server.Data) == 0 {
 		return "", !client.Over || !server.Over
+	}
+	if n, more := Preface(client); more {
+		return "", true
+	} else if n > 0 {
+		client.Data = client.Data[n:]
+		if len(client.Data)+len(server.Data) == 0 {
+			return "", !client.Over || !server.Over
+		}
 	}
 	for i := range rules {
 		name, v := rules[i].fits(client, server)

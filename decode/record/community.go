@@ -6,10 +6,12 @@ import (
 	"net/netip"
 )
 
-// IP protocol numbers for CommunityID.
+// IP protocol numbers for CommunityID, and for Conn.Transport.
 const (
-	TCP = 6
-	UDP = 17
+	IGMP = 2
+	TCP  = 6
+	UDP  = 17
+	MLD  = 58 // that of ICMPv6
 )
 
 // CommunityID returns the flow hash of version 1 of the Community ID

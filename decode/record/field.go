@@ -16,7 +16,7 @@ const (
 	KindBool                 // Int: 0 or 1
 	KindDuration             // Int: nanoseconds; written in milliseconds
 	KindTime                 // Int: nanoseconds since 1970 UTC; written in RFC 3339
-	KindConn                 // Int: the number of a connection; written C1, C2, ...
+	KindConn                 // Int: the ID of a connection; written C1, U1, G1
 	KindIP                   // an address; IP
 	KindHex                  // bytes that are written in hex; Bytes
 	KindPayload              // bytes that are text if Int says 1, else written in hex; Bytes

@@ -11,8 +11,10 @@ import (
 var endNames = []string{"fin", "rst", "open", "refused", "unanswered", "reused", "evicted"}
 
 var connFields = slices.Concat([]Field{
-	text("network.transport", "The transport protocol: tcp.", func(Record, int) (string, bool) { return "tcp", true }),
-	text("network.protocol", "What the connection carried: websocket, "+strings.Join(protocol.Names(), ", ")+", or the name of a declared framing; absent when nothing is known.",
+	words(transports, text("network.transport", "The transport protocol: tcp, udp; igmp or ipv6-icmp for a membership in a multicast group.", func(r Record, _ int) (string, bool) {
+		return transport(r), true
+	})),
+	text("network.protocol", "What the connection carried. TCP: websocket, "+strings.Join(protocol.Names(), ", ")+", or the name of a declared framing. UDP: "+strings.Join(protocol.DatagramNames(), ", ")+". Memberships: igmp, mld. Absent when nothing is known.",
 		func(r Record, _ int) (string, bool) { return ifSome(r.(*ConnEnd).Protocol) }),
 	text("network.community_id", "Community ID of version 1 of the connection.", func(r Record, _ int) (string, bool) {
 		if id := r.(*ConnEnd).CommunityID; id != "" {
@@ -40,15 +42,16 @@ var connFields = slices.Concat([]Field{
 			return ifSome(r.(*ConnEnd).EndedBy.String())
 		})),
 		num(KindBool, "tcp.midstream", "Whether the connection had begun before the capture.", func(r Record, _ int) (int64, bool) {
-			return flag(r.(*ConnEnd).Midstream)
+			v, _ := flag(r.(*ConnEnd).Midstream)
+			return v, isTCP(r)
 		}),
 		num(KindInt, "tcp.retransmitted_bytes", "Payload bytes of both sides that had been seen before.", func(r Record, _ int) (int64, bool) {
 			c := r.(*ConnEnd)
-			return c.Client.Retransmitted + c.Server.Retransmitted, true
+			return c.Client.Retransmitted + c.Server.Retransmitted, isTCP(r)
 		}),
 		num(KindInt, "tcp.missing_bytes", "Stream bytes of both sides that were sent but are not in the capture.", func(r Record, _ int) (int64, bool) {
 			c := r.(*ConnEnd)
-			return c.Client.Missing + c.Server.Missing, true
+			return c.Client.Missing + c.Server.Missing, isTCP(r)
 		}),
 		text("tls.version", "The version of TLS that the server chose.", func(r Record, _ int) (string, bool) { return ifSome(r.(*ConnEnd).TLSVersion) }),
 		text("tls.client.server_name", "The name that a TLS client asks for.", func(r Record, _ int) (string, bool) { return ifSome(r.(*ConnEnd).ServerName) }),
@@ -76,7 +79,29 @@ var connFields = slices.Concat([]Field{
 			c := r.(*ConnEnd)
 			return c.Lost, c.Framing != ""
 		}),
-	})
+	}, multicastFields)
+
+var transports = []string{"tcp", "udp", "igmp", "ipv6-icmp"}
+
+func transport(r Record) string {
+	if c := r.Shared().Conn; c != nil {
+		switch c.Transport {
+		case UDP:
+			return "udp"
+		case IGMP:
+			return "igmp"
+		case MLD:
+			return "ipv6-icmp"
+		}
+	}
+	return "tcp"
+}
+
+// isTCP reports whether a conn record has what only streams have.
+func isTCP(r Record) bool {
+	c := r.Shared().Conn
+	return c == nil || c.Transport == 0 || c.Transport == TCP
+}
 
 func isWebSocket(c *ConnEnd) bool {
 	return c.Protocol == "websocket" || c.Messages > 0 || c.Undecoded > 0
@@ -86,13 +111,16 @@ func traffic(side string, of func(r Record) *Traffic) []Field {
 	count := func(name, doc string, get func(t *Traffic) int64) Field {
 		return num(KindInt, side+"."+name, doc, func(r Record, _ int) (int64, bool) { return get(of(r)), true })
 	}
+	stream := func(name, doc string, get func(t *Traffic) int64) Field {
+		return num(KindInt, side+"."+name, doc, func(r Record, _ int) (int64, bool) { return get(of(r)), isTCP(r) })
+	}
 	return []Field{
 		count("packets", "Packets that it sent.", func(t *Traffic) int64 { return t.Packets }),
 		count("bytes", "Payload bytes that it sent, retransmissions included.", func(t *Traffic) int64 { return t.Bytes }),
-		count("stream_bytes", "Distinct stream bytes that were captured.", func(t *Traffic) int64 { return t.Stream }),
-		count("missing_bytes", "Stream bytes that it sent but that are not in the capture.", func(t *Traffic) int64 { return t.Missing }),
-		count("retransmitted_bytes", "Payload bytes that had been seen before.", func(t *Traffic) int64 { return t.Retransmitted }),
-		count("out_of_order", "Segments that came late.", func(t *Traffic) int64 { return t.OutOfOrder }),
-		count("conflict_bytes", "Bytes that were sent twice with different content.", func(t *Traffic) int64 { return t.Conflicts }),
+		stream("stream_bytes", "Distinct stream bytes that were captured.", func(t *Traffic) int64 { return t.Stream }),
+		stream("missing_bytes", "Stream bytes that it sent but that are not in the capture.", func(t *Traffic) int64 { return t.Missing }),
+		stream("retransmitted_bytes", "Payload bytes that had been seen before.", func(t *Traffic) int64 { return t.Retransmitted }),
+		stream("out_of_order", "Segments that came late.", func(t *Traffic) int64 { return t.OutOfOrder }),
+		stream("conflict_bytes", "Bytes that were sent twice with different content.", func(t *Traffic) int64 { return t.Conflicts }),
 	}
 }

@@ -48,6 +48,10 @@ var summaryFields = []Field{
 	counted("packets", "Packets in the file.", func(s *Summary) int64 { return s.Packets }),
 	counted("bytes", "Their bytes on the wire.", func(s *Summary) int64 { return s.Bytes }),
 	counted("connections", "TCP connections.", func(s *Summary) int64 { return s.Connections }),
+	num(KindInt, "summary.udp_flows", "UDP flows, where there are any.", func(r Record, _ int) (int64, bool) { return unlessZero(r.(*Summary).Flows) }),
+	num(KindInt, "summary.memberships", "Memberships of hosts in multicast groups, where there are any.", func(r Record, _ int) (int64, bool) {
+		return unlessZero(r.(*Summary).Memberships)
+	}),
 	counted("ws_sessions", "WebSocket sessions: a handshake with 101, or frames.", func(s *Summary) int64 { return s.Sessions }),
 	counted("ws_failed", "Handshakes that did not open a session.", func(s *Summary) int64 { return s.Failed }),
 	counted("ws_frames", "WebSocket frames.", func(s *Summary) int64 { return s.Frames }),
@@ -57,7 +61,7 @@ var summaryFields = []Field{
 	}),
 	counted("missing_bytes", "Stream bytes that were sent but are not in the capture.", func(s *Summary) int64 { return s.Missing }),
 	counted("undecoded_bytes", "Stream bytes of WebSocket sessions and of declared framings that could not be put into frames.", func(s *Summary) int64 { return s.Undecoded }),
-	counted("evicted", "Connections that were forgotten for want of memory.", func(s *Summary) int64 { return s.Evicted }),
+	counted("evicted", "Connections and UDP flows that were forgotten for want of memory.", func(s *Summary) int64 { return s.Evicted }),
 	counted("dropped_packets", "Packets that were lost while they were captured, as far as the capture says.", func(s *Summary) int64 { return s.Dropped }),
 	num(KindBool, "summary.truncated", "Whether the file ends in the middle of a packet or cannot be read to its end.", func(r Record, _ int) (int64, bool) {
 		return flag(r.(*Summary).Truncated)

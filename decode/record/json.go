@@ -105,8 +105,7 @@ func appendOrigin(dst []byte, file string, conn int64) []byte {
 		dst = appendText(dst, `"file"`, file)
 	}
 	if conn != 0 {
-		dst = append(dst, `"conn":"C`...)
-		dst = appendInt(dst, conn)
+		dst = AppendID(append(dst, `"conn":"`...), conn)
 		dst = append(dst, `",`...)
 	}
 	return dst

@@ -60,7 +60,7 @@ func TestAppendJSON(t *testing.T) {
 			`"cause":"A cache answered with an older 101, a hop made a key of its own, or the server computes the value wrongly.",` +
 			`"fix":"Value: base64(SHA-1(key + \"258EAFA5-E914-47DA-95CA-C5AB0DC85B11\")); take caches out of the path, let proxies tunnel.","rfc":"RFC 6455 section 4.2.2",` +
 			`"evidence":[{"packet":6,"offset":97,"text":"expected s3pPLMBiTxaQ9kYGzzhZRbK+xOo=, found AAAA"},{"text":"no cache header"}]}}`,
-		`{"schema":"1.0","type":"summary","file":"x.pcap","summary":{"packets":118,"bytes":96000,"connections":2,"ws_sessions":1,"ws_failed":1,"ws_frames":120,"ws_messages":60,"frames":7,` +
+		`{"schema":"1.0","type":"summary","file":"x.pcap","summary":{"packets":118,"bytes":96000,"connections":2,"udp_flows":4,"memberships":1,"ws_sessions":1,"ws_failed":1,"ws_frames":120,"ws_messages":60,"frames":7,` +
 			`"missing_bytes":1448,"undecoded_bytes":12,"evicted":1,"dropped_packets":0,"truncated":true,"first":"2026-11-20T16:04:11.000000000Z","last":"2026-11-20T16:04:14.900000000Z",` +
 			`"findings":{"error":1,"warning":2,"note":3},"skipped":[{"cause":"link type 147 cannot be read","packets":12,"bytes":900},{"cause":"cut short","packets":1}]}}`,
 		`{"schema":"1.0","type":"socket","ts":"2026-11-20T16:04:11.000000000Z","netns":"blue","network":{"transport":"mptcp","type":"ipv4"},` +
@@ -72,8 +72,14 @@ func TestAppendJSON(t *testing.T) {
 			`"send_window":65536,"recv_window":0,"delivery_rate_bytes":1000000,"last_sent_ms":5,"last_received_ms":6,"last_ack_ms":7,"busy_ms":8,"rwnd_limited_ms":1},` +
 			`"mptcp":{"token":"decafbad","subflows":2,"fallback":true}}`,
 	}
+	want = append(want,
+		`{"schema":"1.0","type":"conn","ts":"2026-11-20T16:04:11.000000000Z","file":"x.pcap","conn":"U1","network":{"transport":"udp","protocol":"dns","community_id":"1:ZJ01WI/v+FLsbMNySpQGi7mF+MU="},`+
+			`"source":{"ip":"10.0.0.7","port":51882,"packets":1,"bytes":33},"destination":{"ip":"10.0.0.2","port":53,"packets":1,"bytes":49},"packet":{"first":3,"last":4},"event":{"duration_ms":1.2}}`,
+		`{"schema":"1.0","type":"conn","ts":"2026-11-20T16:04:11.000000000Z","file":"x.pcap","conn":"G1","network":{"transport":"igmp","protocol":"igmp"},"source":{"ip":"10.0.0.7","packets":3,"bytes":56},`+
+			`"destination":{"ip":"224.0.0.251","packets":0,"bytes":0},"packet":{"first":5,"last":9},"event":{"duration_ms":2000},"multicast":{"group":"224.0.0.251","name":"mdns","joined":"2026-11-20T16:04:11.000000000Z",`+
+			`"left":"2026-11-20T16:04:13.000000000Z","version":3,"reports":2,"queries":1,"mode":"include","sources":["10.0.0.9"]}}`)
 	var o record.Options
-	for i, r := range recordtest.Full() {
+	for i, r := range append(recordtest.Full(), recordtest.Loose()...) {
 		got := string(record.AppendJSON(nil, r, &o))
 		if got != want[i] {
 			t.Errorf("%s\n got %s\nwant %s", r.Type(), got, want[i])
@@ -220,7 +226,7 @@ func TestPayloadOption(t *testing.T) {
 // Names in JSON are the names of the registry and nothing else, in its order.
 func TestJSONIsTheRegistry(t *testing.T) {
 	seen := map[string]bool{}
-	for _, r := range recordtest.Full() {
+	for _, r := range append(recordtest.Full(), recordtest.Loose()...) {
 		known := map[string]bool{"schema": true, "type": true}
 		for _, f := range record.Fields(r.Type()) {
 			known[f.Name] = !f.Derived || f.Name == "type"

@@ -52,7 +52,7 @@ func (t Type) String() string {
 }
 
 var typeDocs = [types]string{
-	"One TCP connection, when it is over.",
+	"One TCP connection, UDP flow or membership in a multicast group, when it is over.",
 	"A request and its response that are no WebSocket handshake.",
 	"A request to open a WebSocket, and what came back.",
 	"One WebSocket frame.",
@@ -147,8 +147,12 @@ func (d Direction) String() string {
 // A Conn is the connection that records belong to. It does not change once a
 // record of it has been given out.
 type Conn struct {
-	// ID counts connections over the run, from 1; it is written C1, C2, ...
+	// ID counts connections over the run: TCP connections from 1, UDP flows
+	// from FirstUDP+1, memberships of multicast groups from FirstGroup+1. They are
+	// written C1, U1 and G1: see AppendID.
 	ID int64
+	// Transport is the IP protocol: UDP, IGMP or MLD; zero stands for TCP.
+	Transport uint8
 	// File is the capture that the connection was found in.
 	File string
 	// Source is the side that opened the connection, Destination the other.
@@ -170,7 +174,7 @@ type Conn struct {
 // Without it everything works, but each record takes longer.
 func (c *Conn) Prepare() {
 	if c.CommunityID == "" {
-		c.CommunityID = CommunityID(TCP, c.Source, c.Destination)
+		c.CommunityID = communityID(c)
 	}
 	var buf [1 << 10]byte
 	c.prefix = bytes.Clone(appendOrigin(buf[:0], c.File, c.ID))
@@ -187,14 +191,17 @@ func (c *Conn) Peers() string {
 
 func (c *Conn) text() string {
 	var buf [128]byte
-	b := appendPeer(buf[:0], c.Source)
+	b := appendPeer(buf[:0], c.Source, c.Transport)
 	b = append(b, " > "...)
-	return string(appendPeer(b, c.Destination))
+	return string(appendPeer(b, c.Destination, c.Transport))
 }
 
-func appendPeer(b []byte, a netip.AddrPort) []byte {
-	if !a.Addr().IsValid() {
+func appendPeer(b []byte, a netip.AddrPort, transport uint8) []byte {
+	switch {
+	case !a.Addr().IsValid():
 		return append(b, '?')
+	case transport == IGMP || transport == MLD:
+		return a.Addr().Unmap().AppendTo(b)
 	}
 	return netip.AddrPortFrom(a.Addr().Unmap(), a.Port()).AppendTo(b)
 }
@@ -242,7 +249,24 @@ type Traffic struct {
 	Conflicts int64
 }
 
-// A ConnEnd ("conn") describes one TCP connection when it is over.
+// A Membership is what a host said of a multicast group, by IGMP or MLD.
+type Membership struct {
+	// Version is the version of the protocol that it spoke last.
+	Version uint8
+	// Joined is when it was first heard to be a member, Left when it said that it
+	// leaves, in nanoseconds since 1970 UTC; zero when it did not.
+	Joined, Left int64
+	// Reports counts what it said of the group, Queries how often it asked
+	// who else is a member.
+	Reports, Queries int64
+	// Mode says what Sources are: "include" when it wants them alone, "exclude"
+	// when it wants all others; "" where that was not said.
+	Mode    string
+	Sources []netip.Addr
+}
+
+// A ConnEnd ("conn") describes one TCP connection, UDP flow or membership of a
+// multicast group when it is over.
 type ConnEnd struct {
 	Head
 	// CommunityID is the flow hash of version 1 of the Community ID
@@ -278,6 +302,8 @@ type ConnEnd struct {
 	// counts the frames, Lost the bytes that could not be put into any.
 	Framing      string
 	Frames, Lost int64
+	// Membership is nil but for memberships of multicast groups.
+	Membership *Membership
 }
 
 // A Pair is a header field. Value has secrets replaced.
@@ -472,6 +498,8 @@ type Summary struct {
 	Failed                  int64 // handshakes that did not open a session
 	Frames, Messages        int64
 	Declared                int64 // frames of declared framings
+	Flows                   int64 // UDP flows
+	Memberships             int64 // of hosts in multicast groups
 	Missing, Undecoded      int64
 	Evicted                 int64 // connections forgotten for want of memory
 	Dropped                 int64 // packets that the capture lost, as it says itself

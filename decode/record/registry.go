@@ -1,6 +1,7 @@
 package record
 
 import (
+	"cmp"
 	"net/netip"
 	"slices"
 	"sync"
@@ -90,7 +91,7 @@ func head(typ string) []Field {
 		text("file", "The capture file as it was named on the command line.", func(r Record, _ int) (string, bool) {
 			return ifSome(r.Shared().File)
 		}),
-		num(KindConn, "conn", "The connection, numbered over the run.", func(r Record, _ int) (int64, bool) {
+		num(KindConn, "conn", "The connection, numbered over the run: C1 for the first TCP connection, U1 for the first UDP flow, G1 for the first membership in a multicast group.", func(r Record, _ int) (int64, bool) {
 			c := r.Shared().Conn
 			if c == nil {
 				return 0, false
@@ -196,6 +197,8 @@ func communityID(c *Conn) string {
 		return ""
 	case c.CommunityID != "":
 		return c.CommunityID
+	case c.Transport == IGMP || c.Transport == MLD:
+		return "" // it has no ports
 	}
-	return CommunityID(TCP, c.Source, c.Destination)
+	return CommunityID(cmp.Or(c.Transport, TCP), c.Source, c.Destination)
 }

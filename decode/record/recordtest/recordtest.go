@@ -130,7 +130,7 @@ func Full() []record.Record {
 			Evidence: []record.Evidence{{Packet: 6, Off: 97, Text: "expected s3pPLMBiTxaQ9kYGzzhZRbK+xOo=, found AAAA"}, {Off: -1, Text: "no cache header"}},
 		},
 		&record.Summary{
-			Head: record.Head{File: "x.pcap"}, Packets: 118, Bytes: 96_000, Connections: 2, Sessions: 1, Failed: 1, Frames: 120, Messages: 60, Declared: 7,
+			Head: record.Head{File: "x.pcap"}, Packets: 118, Bytes: 96_000, Connections: 2, Flows: 4, Memberships: 1, Sessions: 1, Failed: 1, Frames: 120, Messages: 60, Declared: 7,
 			Missing: 1448, Undecoded: 12, Evicted: 1, Truncated: true, First: Start, Last: Start + 3_900_000_000,
 			Errors: 1, Warnings: 2, Notes: 3,
 			Skipped: []record.Skip{{Cause: "link type 147 cannot be read", Packets: 12, Bytes: 900}, {Cause: "cut short", Packets: 1}},
@@ -146,6 +146,31 @@ func Full() []record.Record {
 				DeliveryRate: 1_000_000, LastSent: 5_000_000, LastRecv: 6_000_000, LastAck: 7_000_000, Busy: 8_000_000, RwndLimited: 1_000_000,
 			},
 			Token: 0xdecafbad, Subflows: 2, Fallback: true,
+		},
+	}
+}
+
+// Loose returns the records of a UDP flow and of a membership in a multicast group,
+// with a value in every field that can have one.
+func Loose() []record.Record {
+	udp, member := Conn(1), Conn(1)
+	*udp = record.Conn{ID: record.FirstUDP + 1, Transport: record.UDP, File: udp.File, Start: Start, Source: udp.Source, Destination: netip.MustParseAddrPort("10.0.0.2:53")}
+	*member = record.Conn{
+		ID: record.FirstGroup + 1, Transport: record.IGMP, File: udp.File, Start: Start,
+		Source: netip.MustParseAddrPort("10.0.0.7:0"), Destination: netip.MustParseAddrPort("224.0.0.251:0"),
+	}
+	udp.Prepare()
+	member.Prepare()
+	return []record.Record{
+		&record.ConnEnd{
+			Head: Head(udp, record.None, 0, 3, 4), Protocol: "dns", Duration: 1_200_000,
+			Client: record.Traffic{Packets: 1, Bytes: 33}, Server: record.Traffic{Packets: 1, Bytes: 49},
+		},
+		&record.ConnEnd{
+			Head: Head(member, record.None, 0, 5, 9), Protocol: "igmp", Duration: 2_000_000_000, Client: record.Traffic{Packets: 3, Bytes: 56},
+			Membership: &record.Membership{
+				Version: 3, Joined: Start, Left: Start + 2_000_000_000, Reports: 2, Queries: 1, Mode: "include", Sources: []netip.Addr{netip.MustParseAddr("10.0.0.9")},
+			},
 		},
 	}
 }

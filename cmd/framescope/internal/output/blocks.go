@@ -273,7 +273,7 @@ func (e *rows) summary(dst []byte, s *record.Summary) []byte {
 	truncated := int64(b2i(s.Truncated))
 	for _, n := range []int64{
 		s.Packets, s.Bytes, s.Connections, s.Sessions, s.Failed, s.Frames, s.Messages, s.Missing, s.Undecoded, s.Evicted, s.Dropped, truncated,
-		s.First, s.Last, s.Errors, s.Warnings, s.Notes, s.Declared,
+		s.First, s.Last, s.Errors, s.Warnings, s.Notes, s.Declared, s.Flows, s.Memberships,
 	} {
 		dst = putInt(dst, n)
 	}

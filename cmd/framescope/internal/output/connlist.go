@@ -3,7 +3,8 @@ package output
 import (
 	"bytes"
 	"cmp"
-	"strconv"
+
+	"framescope/decode/record"
 )
 
 // line prints a connection as one line of a list. Its columns are fixed, so that
@@ -27,7 +28,7 @@ func (t *table) line(id int64, peers []byte, e *ending) {
 		t.w.bytes(t.paint.append(nil, dim, string(row("conn", "from > to", "protocol", "end", "time", ""))))
 		t.w.text("\n")
 	}
-	t.w.bytes(row("C"+strconv.FormatInt(id, 10), string(peers), cmp.Or(e.protocol, "?"), e.how, string(appendDuration(nil, e.duration)), last))
+	t.w.bytes(row(string(record.AppendID(nil, id)), string(peers), cmp.Or(e.protocol, "?"), e.how, string(appendDuration(nil, e.duration)), last))
 	t.w.text("\n")
 }
 

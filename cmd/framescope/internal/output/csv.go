@@ -159,7 +159,7 @@ func (e *csvEncoder) one(dst []byte, f *record.Field, r record.Record, i int) ([
 	case record.KindTime:
 		dst = record.AppendTime(dst, n)
 	case record.KindConn:
-		dst = strconv.AppendInt(append(dst, 'C'), n, 10)
+		dst = record.AppendID(dst, n)
 	default:
 		dst = strconv.AppendInt(dst, n, 10)
 	}

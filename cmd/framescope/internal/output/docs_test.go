@@ -76,7 +76,13 @@ func recordTables() string {
 	}
 	for _, r := range recordtest.Full() {
 		typ := r.Type()
-		fmt.Fprintf(&out, "\n### %s\n\n%s\n\n```json\n%s\n```\n\n"+head, typ, typ.Doc(), record.AppendJSON(nil, r, nil))
+		fmt.Fprintf(&out, "\n### %s\n\n%s\n\n```json\n%s\n```\n\n", typ, typ.Doc(), record.AppendJSON(nil, r, nil))
+		for _, also := range recordtest.Loose() {
+			if also.Type() == typ {
+				fmt.Fprintf(&out, "```json\n%s\n```\n\n", record.AppendJSON(nil, also, nil))
+			}
+		}
+		out.WriteString(head)
 		for _, f := range record.Fields(typ) {
 			if slices.Contains(common, f.Name) {
 				continue

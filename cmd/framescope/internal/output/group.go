@@ -2,7 +2,6 @@ package output
 
 import (
 	"slices"
-	"strconv"
 	"strings"
 
 	"framescope/decode/finding"
@@ -106,7 +105,7 @@ func (t *table) heading(g *group) {
 		t.w.bytes(t.paint.append(nil, bold, cutTo(g.file, t.o.Width)))
 		t.w.text("\n\n")
 	}
-	name := "C" + strconv.FormatInt(g.id, 10)
+	name := string(record.AppendID(nil, g.id))
 	if g.started {
 		name += " (continued)"
 	}

@@ -59,7 +59,7 @@ func (d *dumper) Encode(dst []byte, r record.Record) []byte {
 func (d *dumper) title(h *record.Head, off int64, what string) {
 	peers := ""
 	if h.Conn != nil {
-		peers = "C" + strconv.FormatInt(h.Conn.ID, 10) + "  " + h.Conn.Peers()
+		peers = string(record.AppendID(nil, h.Conn.ID)) + "  " + h.Conn.Peers()
 	}
 	d.a.Line(peers)
 	packets := "packet " + strconv.FormatInt(h.First, 10)

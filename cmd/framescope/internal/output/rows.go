@@ -6,6 +6,7 @@ import (
 	"strconv"
 
 	"framescope/decode/finding"
+	"framescope/decode/protocol"
 	"framescope/decode/record"
 	"framescope/decode/websocket"
 )
@@ -109,7 +110,7 @@ func (e *rows) Encode(dst []byte, r record.Record) []byte {
 		return dst
 	case *record.ConnEnd:
 		dst = e.context(e.open(dst, tagEnd, &r.Head), r)
-		dst = putText(putText(dst, safe(r.Protocol)), safe(r.End))
+		dst = putText(putText(dst, safe(r.Protocol)), safe(outcome(r)))
 		midstream := int64(0)
 		if r.Midstream {
 			midstream = 1
@@ -128,6 +129,26 @@ func (e *rows) Encode(dst []byte, r record.Record) []byte {
 		return e.summary(append(dst, byte(tagSummary)), r)
 	}
 	return dst
+}
+
+// outcome says how a connection ended; of what has no end, what else there is to
+// say.
+func outcome(r *record.ConnEnd) string {
+	name := ""
+	if r.Conn != nil && r.Conn.Transport != 0 {
+		name = protocol.GroupName(r.Conn.Destination.Addr())
+	}
+	switch m := r.Membership; {
+	case m == nil && name != "":
+		return "group " + name
+	case m == nil:
+		return r.End
+	case m.Left != 0:
+		return "left"
+	case m.Joined != 0:
+		return "joined"
+	}
+	return "queries"
 }
 
 // open begins an item: what it is, whose, and its packet.

@@ -6,6 +6,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"framescope/decode/record"
 )
 
 // others are the connections that have no heading.
@@ -63,10 +65,10 @@ func (s *others) counts() (out []byte) {
 func (t *table) summary(p *parts) {
 	t.close()
 	file := string(p.text())
-	var packets, size, connections, sessions, failed, frames, messages, missing, undecoded, evicted, dropped, truncated, start, end, errors, warnings, notes, declared int64
+	var packets, size, connections, sessions, failed, frames, messages, missing, undecoded, evicted, dropped, truncated, start, end, errors, warnings, notes, declared, flows, memberships int64
 	for _, n := range []*int64{
 		&packets, &size, &connections, &sessions, &failed, &frames, &messages, &missing, &undecoded, &evicted, &dropped, &truncated,
-		&start, &end, &errors, &warnings, &notes, &declared,
+		&start, &end, &errors, &warnings, &notes, &declared, &flows, &memberships,
 	} {
 		*n = p.int()
 	}
@@ -98,6 +100,12 @@ func (t *table) summary(p *parts) {
 			head = append(head, ", no WebSocket"...)
 		}
 		l.text(string(head))
+	}
+	if flows > 0 {
+		l.text(string(appendCount(nil, flows, "UDP flow", "UDP flows")))
+	}
+	if memberships > 0 {
+		l.text(string(appendCount(nil, memberships, "multicast membership", "multicast memberships")))
 	}
 	if frames > 0 {
 		b := append(appendCount(nil, frames, "frame", "frames"), ", "...)
@@ -194,7 +202,7 @@ func (t *table) listOthers() {
 	rows := make([][]string, 0, len(t.others.rows))
 	for _, o := range t.others.rows {
 		rows = append(rows, []string{
-			"C" + strconv.FormatInt(o.id, 10), o.peers, cmp.Or(o.end.protocol, "?"), strconv.FormatInt(o.end.packets, 10),
+			string(record.AppendID(nil, o.id)), o.peers, cmp.Or(o.end.protocol, "?"), strconv.FormatInt(o.end.packets, 10),
 			string(appendBytes(nil, o.end.bytes)), string(appendDuration(nil, o.end.duration)), o.end.how,
 		})
 	}
