@@ -40,7 +40,9 @@ const (
 	// idle is how long a UDP flow may be quiet: what NATs allow, too (RFC 4787
 	// section 4.3).
 	idle = 300 * second
-	// looseSize and memberSize are what such flows cost, with their entries.
+	// maxLoose is how many loose flows end in one job at most.
+	maxLoose = 4096
+	// looseSize and memberSize are what they cost, with their entries.
 	looseSize  = 512
 	memberSize = 768
 )
@@ -110,6 +112,9 @@ func (e *Engine) datagram(p *Packet, pk *packet.Packet) (*loose, uint8) {
 	if e.udp.table == nil {
 		e.udp.table = newTable(int(max((e.cfg.MaxMemory-program)/16/looseSize, 64)))
 	}
+	if old := e.udp.oldest; old != nil && e.now-old.last >= idle {
+		e.quiet()
+	}
 	f, h, dir := e.udp.find(&e.key, pk)
 	fresh := f == nil
 	if fresh {
@@ -123,10 +128,11 @@ func (e *Engine) datagram(p *Packet, pk *packet.Packet) (*loose, uint8) {
 	e.udp.use(f)
 	f.packets[dir]++
 	f.bytes[dir] += int64(max(pk.Wire, 0))
-	f.last, f.lastPacket = max(f.last, p.Time, e.now), p.Number
+	f.last, f.lastPacket = max(f.last, p.Time), p.Number
 	if f.looking {
-		d := protocol.Datagram{Data: pk.Payload(), Wire: pk.Wire, Src: pk.SrcPort, Dst: pk.DstPort, Back: dir != f.client}
-		f.looking = f.names.Add(&d)
+		e.sent = protocol.Datagram{Data: pk.Payload(), Wire: pk.Wire, Src: pk.SrcPort, Dst: pk.DstPort, Back: dir != f.client}
+		f.looking = f.names.Add(&e.sent)
+		e.sent.Data = nil
 		if fresh && !pk.Dst.IsMulticast() && (f.names.Answered() || f.names.Name() == "" && pk.SrcPort < 1024 && pk.DstPort >= 1024) {
 			// The capture began between a question and its answer.
 			f.client = 1 - dir
@@ -183,7 +189,10 @@ func (e *Engine) looseEnd(f *loose, num int64) {
 	j := e.job
 	it := j.add(e.worker(nil), num, e.now)
 	it.c, it.kind, it.seq = nil, itemLoose, uint32(len(j.loose))
-	j.loose = append(j.loose, f)
+	if j.loose = append(j.loose, f); len(j.loose) >= maxLoose {
+		// One packet can end many: what has ended is not to pile up.
+		e.Flush(nil)
+	}
 }
 
 // looseRest ends all loose flows, in the order of their numbers.

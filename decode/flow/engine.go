@@ -20,6 +20,7 @@ import (
 
 	"framescope/decode/framing"
 	"framescope/decode/packet"
+	"framescope/decode/protocol"
 	"framescope/decode/record"
 )
 
@@ -45,9 +46,10 @@ type Engine struct {
 	// workers is how many parts a job has, at least one.
 	workers int
 
-	udp, members looseTable // empty until there is something to hold
-	nextFlow     int64      // numbers of UDP flows
-	nextMember   int64      // and of memberships
+	udp, members looseTable        // empty until there is something to hold
+	nextFlow     int64             // numbers of UDP flows
+	nextMember   int64             // and of memberships
+	sent         protocol.Datagram // the one at work
 	change       packet.Membership
 	changes      packet.Memberships
 

@@ -47,8 +47,6 @@ func message(b []byte, wire int) (weight, bool) {
 		return alien, false
 	case flags&0x40 != 0 && opcode == 0: // must be zero (RFC 1035 section 4.1.1)
 		return alien, false
-	case (questions+records)*5+12 > wire+5*min(questions, 1) || questions > 64:
-		return alien, false
 	case !answer && flags&0xf != 0 && opcode != 5 && opcode != 8:
 		return alien, false
 	}
@@ -58,45 +56,47 @@ func message(b []byte, wire int) (weight, bool) {
 		}
 		return alien, false
 	}
-	at := 12
-	for i := range questions {
-		var ok bool
-		at, ok = domain(b, at)
-		if !ok || at+4 > wire {
-			return alien, false
+	at, n := 12, 0
+	for ; n < questions+records; n++ {
+		next, ok := domain(b, at)
+		head := 10
+		if n < questions {
+			head = 4
 		}
-		if at+4 > len(b) {
-			return weighed(i), answer
+		if !ok || next+head > wire {
+			return damaged(n, questions), answer
 		}
-		if !class(be16(b[at+2:])) || be16(b[at:]) == 0 {
-			return alien, false
+		if next+head > len(b) {
+			return weighed(n), answer
 		}
-		at += 4
-	}
-	for i := range records {
-		var ok bool
-		at, ok = domain(b, at)
-		if !ok || at+10 > wire {
-			return alien, false
+		typ, of := be16(b[next:]), be16(b[next+2:])
+		if typ == 0 || !class(of) && (typ != 41 || n < questions) { // OPT has a size there
+			return damaged(n, questions), answer
 		}
-		if at+10 > len(b) {
-			return weighed(questions + i), answer
+		at = next + head
+		if n >= questions {
+			at += be16(b[next+8:])
 		}
-		typ, size := be16(b[at:]), be16(b[at+8:])
-		if typ == 0 || typ != 41 && !class(be16(b[at+2:])) { // OPT has a size there
-			return alien, false
-		}
-		if at += 10 + size; at > wire {
-			return alien, false
+		if at > wire {
+			return damaged(n, questions), answer
 		}
 		if at > len(b) {
-			return weighed(questions + i), answer
+			return weighed(n), answer
 		}
 	}
 	if at != wire && questions+records < 2 && wire-at > 64 {
 		return likely, answer // something stands behind it
 	}
 	return sure, answer
+}
+
+// damaged is the weight of a message of which n parts are as they should be, and
+// the next is not.
+func damaged(n, questions int) weight {
+	if n > 0 && questions == 1 {
+		return likely
+	}
+	return alien
 }
 
 // weighed is the weight of a message that was cut behind n of its parts.
