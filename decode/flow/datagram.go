@@ -169,7 +169,7 @@ func (e *Engine) other(p *Packet, pk *packet.Packet, cause packet.Cause) {
 // again.
 func (e *Engine) quiet() int64 {
 	for f := e.udp.oldest; f != nil; f = e.udp.oldest {
-		if f.last+idle > e.now {
+		if e.now-f.last < idle {
 			return f.last + idle
 		}
 		e.looseEnd(f, 0)

@@ -227,8 +227,18 @@ func FuzzEngine(f *testing.F) {
 	for _, name := range []string{"d06_pmd_window_bits_10.pcap", "v_new_text_in_fragment.pcap", "h50_100_continue_then_101.pcap", "x04_capture_gap.pcap", "x12_one_direction.pcap"} {
 		seeds = append(seeds, load(f, capturetest.Testdata(f, "ws", name)))
 	}
+	var p post
+	for i := range int64(40) {
+		p.udp(i*1000, fmt.Sprintf("10.0.0.%d:40000", i%5), "10.0.1.1:53", question)
+		p.udp(i*1000+1, "10.0.1.1:53", fmt.Sprintf("10.0.0.%d:40000", i%5), response)
+		p.ip(i*1000+2, 2, "10.0.0.7", "224.0.0.22", []byte("\x22\x00\x00\x00\x00\x00\x00\x02\x04\x00\x00\x00\xe0\x00\x00\xfb\x03\x00\x00\x01\xe8\x01\x01\x01\x0a\x00\x00\x09"))
+	}
+	seeds = append(seeds, p.packets)
 	f.Add(uint64(1), []byte{})
 	f.Add(uint64(2), []byte{0, 1, 2, 3})
+	for i := range uint64(20) { // among them such as take the datagrams
+		f.Add(i, []byte("\x22\x00\x00\x00\x00\x00\xff\xff"))
+	}
 	f.Add(uint64(3), []byte("\x45\x00\x00\x28GET / HTTP/1.1\r\nUpgrade: websocket\r\n\r\n"))
 	f.Fuzz(func(t *testing.T, seed uint64, noise []byte) {
 		r := rand.New(rand.NewPCG(seed, 1))
@@ -271,6 +281,8 @@ func FuzzEngine(f *testing.F) {
 			Summary struct {
 				Packets     int64
 				Connections int64
+				Flows       int64 `json:"udp_flows"`
+				Memberships int64
 				Frames      int64 `json:"ws_frames"`
 				Messages    int64 `json:"ws_messages"`
 			}
@@ -279,7 +291,7 @@ func FuzzEngine(f *testing.F) {
 			t.Fatal(err)
 		}
 		s := last.Summary
-		if s.Packets != int64(len(ps)) || count["packet"] != s.Packets || count["conn"] != s.Connections ||
+		if s.Packets != int64(len(ps)) || count["packet"] != s.Packets || count["conn"] != s.Connections+s.Flows+s.Memberships ||
 			count["ws_frame"] != s.Frames || count["ws_message"] != s.Messages || count["summary"] != 1 {
 			t.Errorf("summary %+v, records %v", s, count)
 		}

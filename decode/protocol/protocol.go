@@ -63,6 +63,10 @@ const (
 	Diameter   = "diameter"
 	Rsync      = "rsync"
 	Thrift     = "thrift"
+	TNS        = "tns"
+	Git        = "git"
+	Bolt       = "bolt"
+	OpenWire   = "openwire"
 	JSONLines  = "json-lines"
 )
 
@@ -71,11 +75,18 @@ const (
 func Names() []string {
 	names := []string{XMLRPC, GRPC}
 	for _, r := range rules {
+		if r.name == midstreams {
+			continue
+		}
 		names = append(names, r.name)
 	}
 	slices.Sort(names)
 	return names
 }
+
+// midstreams stands for the rule that knows several protocols by what is in their
+// middle.
+const midstreams = "midstream"
 
 // A verdict is what a rule says.
 type verdict uint8
@@ -98,7 +109,8 @@ var rules = []struct {
 	{SMB, isSMB}, {LDAP, isLDAP}, {RDP, isRDP}, {VNC, isVNC}, {Kafka, isKafka}, {MongoDB, isMongoDB}, {Cassandra, isCassandra},
 	{Memcached, isMemcached}, {NATS, isNATS}, {STOMP, isSTOMP}, {XMPP, isXMPP}, {RTSP, isRTSP}, {SIP, isSIP}, {IRC, isIRC},
 	{TDS, isTDS}, {DCERPC, isDCERPC}, {BGP, isBGP}, {BitTorrent, isBitTorrent}, {SOCKS, isSOCKS}, {Rsync, isRsync}, {Thrift, isThrift}, {Telnet, isTelnet},
-	{Diameter, isDiameter}, {DNS, isDNSStream}, {RPC, isRPC}, {OpenFlow, isOpenFlow}, {JSONLines, isJSONLines},
+	{Diameter, isDiameter}, {DNS, isDNSStream}, {RPC, isRPC}, {OpenFlow, isOpenFlow}, {Syslog, isSyslogStream}, {TNS, isTNS},
+	{Git, isGit}, {Bolt, isBolt}, {OpenWire, isOpenWire}, {midstreams, isMidstream}, {JSONLines, isJSONLines},
 }
 
 // Identify returns the name of what a connection carries, "" if the bytes do not

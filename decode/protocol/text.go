@@ -102,6 +102,9 @@ func isSMTP(client, server Start) (string, verdict) {
 		return SMTP, greets
 	}
 	b := server.Data
+	if middle(client) == yes && begins(server, "250 ") == yes {
+		return SMTP, yes
+	}
 	if begins(server, "220") != yes {
 		return SMTP, begins(server, "220")
 	}
@@ -139,6 +142,16 @@ func greeting(d Start) verdict {
 	}
 	word := Start{bytes.ToUpper(d.Data[:min(len(d.Data), 5)]), d.Over}
 	return max(begins(word, "EHLO "), begins(word, "HELO "))
+}
+
+// middle reports whether a client names who a message is from or to, as it does
+// when the greeting was not captured.
+func middle(d Start) verdict {
+	if len(d.Data) == 0 {
+		return no
+	}
+	line := Start{bytes.ToUpper(d.Data[:min(len(d.Data), 11)]), d.Over}
+	return max(begins(line, "MAIL FROM:<"), begins(line, "RCPT TO:<"))
 }
 
 // bare reports whether a client says EHLO or HELO and no more.

@@ -25,7 +25,7 @@ func TestDocs(t *testing.T) {
 	}
 	page := strings.ReplaceAll(string(b), "\r\n", "\n")
 	want := page
-	for name, text := range map[string]string{"table": exampleTable(t), "records": recordTables(), "findings": findingTable(), "aliases": aliasTable()} {
+	for name, text := range map[string]string{"table": exampleTable(t), "list": exampleList(t), "records": recordTables(), "findings": findingTable(), "aliases": aliasTable()} {
 		mark := "<!-- generated: " + name + " -->\n"
 		before, rest, ok := strings.Cut(want, mark)
 		_, after, closed := strings.Cut(rest, "<!-- end -->")
@@ -47,6 +47,16 @@ func TestDocs(t *testing.T) {
 
 func exampleTable(t *testing.T) string {
 	return "```\n" + print(t, "table", Options{Width: 100}, append(append(ordinary(recordtest.Conn(1)), failed(recordtest.Conn(2))...), summary(2, 1, 1))...) + "```\n"
+}
+
+// exampleList is the table where there was no WebSocket.
+func exampleList(t *testing.T) string {
+	tls := &record.ConnEnd{
+		Head: recordtest.Head(recordtest.Conn(1), record.None, 0, 0, 0), Protocol: "tls", Duration: 1_200_000_000, End: "fin",
+		Client: record.Traffic{Packets: 9, Bytes: 700}, Server: record.Traffic{Packets: 8, Bytes: 4300},
+	}
+	total := &record.Summary{Head: record.Head{File: "x.pcap"}, Packets: 31, Bytes: 7400, Connections: 1, Flows: 1, Memberships: 1, First: recordtest.Start, Last: recordtest.Start + 3_000_000_000}
+	return "```\n" + print(t, "table", Options{Width: 100}, append(append([]record.Record{tls}, recordtest.Loose()...), total)...) + "```\n"
 }
 
 // common are the fields that every type has, or nearly every one.
