@@ -68,6 +68,9 @@ usage, or something that could not be captured or written; 3 not permitted.`,
 			asks.String("until", "", "")
 			asks.String("fail-on", "", "")
 			cmd.Flags().Visit(func(fl *pflag.Flag) { f.print = f.print || asks.Lookup(fl.Name) != nil })
+			if err := checkNetns(cmd); err != nil {
+				return err
+			}
 			if len(args) > 0 && f.capture != "" {
 				return errors.New("the capture filter is given twice: behind -f, and as arguments")
 			}
@@ -117,6 +120,14 @@ usage, or something that could not be captured or written; 3 not permitted.`,
 		_ = c.RegisterFlagCompletionFunc(name, cobra.NoFileCompletions)
 	}
 	return c
+}
+
+// checkNetns refuses an empty --netns: a variable of a script that is not set.
+func checkNetns(c *cobra.Command) error {
+	if fl := c.Flags().Lookup("netns"); fl != nil && fl.Changed && fl.Value.String() == "" {
+		return errors.New("--netns is empty: expected a name, a process id, or a path")
+	}
+	return nil
 }
 
 // check refuses what does not make sense together.

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"os/signal"
 	"slices"
 	"strings"
 	"time"
@@ -73,9 +72,8 @@ func decodeFiles(std stdio, f *decodeFlags, files []string) error {
 	if err != nil {
 		return err
 	}
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	ctx, stop := interruptible()
 	defer stop()
-	context.AfterFunc(ctx, stop) // a second Ctrl-C ends the process at once
 	d := decoding{std: std, cfg: cfg, out: out, ctx: ctx}
 	if d.filter, err = newFileFilter(f.capture); err != nil {
 		return err

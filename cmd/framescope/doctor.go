@@ -1,7 +1,6 @@
 package main
 
 import (
-	"encoding/json"
 	"fmt"
 	"runtime"
 	"slices"
@@ -44,6 +43,9 @@ Exit status: 0 done; 1 something that --require names does not work.`,
   framescope doctor --require capture,mptcp && run-tests`,
 		Args: cobra.NoArgs,
 		RunE: func(*cobra.Command, []string) error {
+			if err := checkWidth(width); err != nil {
+				return err
+			}
 			all := diagnose()
 			for _, name := range require {
 				if !slices.ContainsFunc(all, func(d diagnosis) bool { return d.Name == name }) {
@@ -53,7 +55,7 @@ Exit status: 0 done; 1 something that --require names does not work.`,
 			var err error
 			switch format {
 			case "json":
-				e := json.NewEncoder(std.out)
+				e := newEncoder(std.out)
 				e.SetIndent("", "  ")
 				err = e.Encode(struct {
 					System string      `json:"system"`
@@ -84,7 +86,7 @@ Exit status: 0 done; 1 something that --require names does not work.`,
 	c.Flags().IntVar(&width, "width", 0, "`columns` of the table; 0: those of the terminal, or 80")
 	_ = c.RegisterFlagCompletionFunc("output", cobra.FixedCompletions([]string{"table", "json"}, cobra.ShellCompDirectiveNoFileComp))
 	_ = c.RegisterFlagCompletionFunc("require", completeList(func() []string {
-		return []string{"capture", "namespace", "netns", "mptcp", "endpoints", "owners"}
+		return []string{"decode", "capture", "namespace", "netns", "mptcp", "endpoints", "owners"}
 	}))
 	return c
 }

@@ -117,8 +117,8 @@ func (f *hexdumpFlags) check() error {
 		return fmt.Errorf("--length %d: expected 0 or more, or -1", f.length)
 	case f.columns < 0 || f.columns > dump.MaxColumns:
 		return fmt.Errorf("--columns %d: expected 0 to %d", f.columns, dump.MaxColumns)
-	case f.width != 0 && (f.width < minWidth || f.width > maxWidth):
-		return fmt.Errorf("--width %d: expected 0, or %d to %d", f.width, minWidth, maxWidth)
+	case checkWidth(f.width) != nil:
+		return checkWidth(f.width)
 	case !slices.Contains(payloadModes[:3], f.payload):
 		return fmt.Errorf("--payload %q: expected %s", f.payload, strings.Join(payloadModes[:3], ", "))
 	case !slices.Contains([]string{"", "client", "server"}, f.from):

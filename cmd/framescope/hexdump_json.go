@@ -96,8 +96,7 @@ type frameJSON struct {
 
 func newFrameJSON(out io.Writer, fr *framing.Framing, mode string, base int64) *frameJSON {
 	j := &frameJSON{w: bufio.NewWriter(out), fr: fr, base: base}
-	j.enc = json.NewEncoder(j.w)
-	j.enc.SetEscapeHTML(false)
+	j.enc = newEncoder(j.w)
 	switch mode {
 	case "preview":
 		j.limit = previewChars

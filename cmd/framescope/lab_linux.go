@@ -1,7 +1,6 @@
 package main
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
@@ -153,9 +152,7 @@ func (f *labFlags) list() error {
 }
 
 func (f *labFlags) json(v any) error {
-	enc := json.NewEncoder(f.std.out)
-	enc.SetEscapeHTML(false)
-	return enc.Encode(v)
+	return writeJSON(f.std.out, v)
 }
 
 func (f *labFlags) describe(s *lab.Scenario) error {

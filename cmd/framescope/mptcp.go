@@ -3,7 +3,6 @@ package main
 import (
 	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"net"
@@ -64,8 +63,8 @@ usage; 3 not permitted. Verify and doctor: 1 is what they found.`,
 			for _, a := range args {
 				f.again += " " + shellQuote(a)
 			}
-			if f.netns == "" && cmd.Flags().Changed("netns") {
-				return errors.New("--netns is empty: expected a name, a process id, or a path")
+			if err := checkNetns(cmd); err != nil {
+				return err
 			}
 			formats := mptcpFormats
 			if own := cmd.Annotations[formatsOf]; own != "" {
@@ -246,7 +245,7 @@ func (f *mptcpFlags) warn(c *mptcpctl.Conn, e mptcpctl.Endpoint) error {
 
 // emit prints values as JSON: an array, or one a line.
 func emit[T any](f *mptcpFlags, values []T) error {
-	enc := json.NewEncoder(plainJSON{f.std.out})
+	enc := newEncoder(f.std.out)
 	enc.SetEscapeHTML(false)
 	if f.format == "json" {
 		if values == nil {
@@ -334,7 +333,7 @@ func (f *mptcpFlags) limits(l mptcpctl.Limits) error {
 		_, err := f.std.out.Write(l.AppendIP(nil))
 		return err
 	}
-	return json.NewEncoder(plainJSON{f.std.out}).Encode(l)
+	return writeJSON(f.std.out, l)
 }
 
 // steps prints what would change.
@@ -436,7 +435,7 @@ func (f *mptcpFlags) listen(at netip.AddrPort) error {
 		return err
 	}
 	defer l.Close()
-	ctx, stop := interrupted()
+	ctx, stop := interruptible()
 	defer stop()
 	<-ctx.Done()
 	return nil

@@ -109,8 +109,8 @@ or --watch, rates are those of the time between two looks.
 			if interval < 0 || count < 0 {
 				return errors.New("show: --interval and --count cannot be negative")
 			}
-			if width != 0 && (width < minWidth || width > maxWidth) {
-				return fmt.Errorf("--width %d: expected 0, or %d to %d", width, minWidth, maxWidth)
+			if err := checkWidth(width); err != nil {
+				return err
 			}
 			if width == 0 {
 				width = columns(f.std.out)
@@ -147,7 +147,7 @@ func (f *mptcpFlags) show(c *mptcpctl.Conn, q mptcpctl.Query, interval time.Dura
 	if interval == 0 {
 		return f.snapshot(now, &q.Selector, width)
 	}
-	ctx, stop := interrupted()
+	ctx, stop := interruptible()
 	defer stop()
 	tick := time.NewTicker(interval)
 	defer tick.Stop()
@@ -184,7 +184,7 @@ func (f *mptcpFlags) snapshot(s *mptcpctl.Snapshot, sel *mptcpctl.Selector, widt
 	switch f.format {
 	case "json", "jsonl":
 		var b []byte
-		ts := s.Time.UTC().Format("2006-01-02T15:04:05.000000000Z")
+		ts := stamp(s.Time)
 		if f.format == "json" {
 			_ = w.WriteByte('[')
 		}
@@ -217,14 +217,6 @@ func (f *mptcpFlags) snapshot(s *mptcpctl.Snapshot, sel *mptcpctl.Selector, widt
 	return nil
 }
 
-// plural returns "1 link", "2 links".
-func plural(n int, word string) string {
-	if n == 1 {
-		return "1 " + word
-	}
-	return strconv.Itoa(n) + " " + word + "s"
-}
-
 // connectionTable is what a person reads: how many of which kind, then each
 // connection with its subflows.
 func connectionTable(s *mptcpctl.Snapshot, sel *mptcpctl.Selector, width int) []byte {
@@ -241,7 +233,7 @@ func connectionTable(s *mptcpctl.Snapshot, sel *mptcpctl.Selector, width int) []
 			words = append(words, fmt.Sprintf("%d %s", kinds[k], k))
 		}
 	}
-	head := plural(len(s.Connections), "MPTCP connection")
+	head := output.Count(len(s.Connections), "MPTCP connection", "MPTCP connections")
 	if text := sel.String(); text != "" {
 		head += " with " + text
 	}
@@ -250,9 +242,9 @@ func connectionTable(s *mptcpctl.Snapshot, sel *mptcpctl.Selector, width int) []
 	}
 	b := append([]byte(head), '\n')
 	if n := s.Plain.Count; n > 0 {
-		b = fmt.Appendf(b, "%s with these addresses without MPTCP\n", plural(n, "TCP connection"))
+		b = fmt.Appendf(b, "%s with these addresses without MPTCP\n", output.Count(n, "TCP connection", "TCP connections"))
 	} else if n := s.Accepted.Count; n > 0 {
-		b = fmt.Appendf(b, "%s accepted as plain TCP at ports that listen for MPTCP\n", plural(n, "connection"))
+		b = fmt.Appendf(b, "%s accepted as plain TCP at ports that listen for MPTCP\n", output.Count(n, "connection", "connections"))
 	}
 	for i := range s.Connections {
 		b = append(b, '\n')
@@ -275,11 +267,11 @@ func appendConnection(b []byte, c *mptcpctl.Connection, width int) []byte {
 		words = append(words, "token "+c.Token.String())
 	}
 	if n, all := c.Established(), len(c.Subflows); n != all {
-		words = append(words, fmt.Sprintf("%d of %s established", n, plural(all, "subflow")))
+		words = append(words, fmt.Sprintf("%d of %s established", n, output.Count(all, "subflow", "subflows")))
 	} else {
-		words = append(words, plural(n, "subflow"))
+		words = append(words, output.Count(n, "subflow", "subflows"))
 	}
-	words = append(words, plural(c.Links(), "link"))
+	words = append(words, output.Count(c.Links(), "link", "links"))
 	switch c.Fallback {
 	case mptcpctl.FallbackHandshake:
 		words = append(words, "the peer never confirmed MPTCP")

@@ -2,7 +2,6 @@ package main
 
 import (
 	"bytes"
-	"encoding/json"
 	"encoding/xml"
 	"errors"
 	"fmt"
@@ -84,11 +83,14 @@ Exit status: 0 as expected; 1 not; 2 wrong usage; 3 not permitted;
 				return fmt.Errorf("--within %v: expected a time up to 24h", e.Within)
 			}
 			return f.observed(&sel, func(c *mptcpctl.Conn, cfg mptcp.Config) error {
-				ctx, stop := interrupted()
+				ctx, stop := interruptible()
 				defer stop()
 				cfg.NoProbe = noProbe
 				v, err := mptcp.Verify(ctx, c, cfg, e)
 				if err != nil {
+					return err
+				}
+				if err := checkWidth(width); err != nil {
 					return err
 				}
 				if width == 0 {
@@ -175,15 +177,13 @@ func (f *mptcpFlags) verdict(v *mptcp.Verdict, sel *mptcpctl.Selector, width int
 
 // object prints one object as JSON: on one line, or to be read.
 func (f *mptcpFlags) object(v any) error {
-	enc := json.NewEncoder(plainJSON{f.std.out})
+	enc := newEncoder(f.std.out)
 	enc.SetEscapeHTML(false)
 	if f.format == "json" {
 		enc.SetIndent("", "  ")
 	}
 	return enc.Encode(v)
 }
-
-func stamp(t time.Time) string { return t.UTC().Format("2006-01-02T15:04:05.000000000Z") }
 
 // verdictText is what a person reads: the verdict, what was checked of each
 // connection, why.
@@ -197,15 +197,15 @@ func verdictText(v *mptcp.Verdict, sel *mptcpctl.Selector, width int) []byte {
 	}
 	var b []byte
 	if v.OK {
-		b = fmt.Appendf(b, "ok   as expected after %v: %s%s\n", v.Took.Round(100*time.Millisecond), plural(len(v.Checked), "connection"), which)
+		b = fmt.Appendf(b, "ok   as expected after %v: %s%s\n", v.Took.Round(100*time.Millisecond), output.Count(len(v.Checked), "connection", "connections"), which)
 	} else {
 		b = appendWrapped(b, "FAIL ", output.Visible(v.Reason), width)
-		b = fmt.Appendf(b, "     %s%s, observed for %v\n", plural(len(v.Checked), "connection"), which, v.Took.Round(100*time.Millisecond))
+		b = fmt.Appendf(b, "     %s%s, observed for %v\n", output.Count(len(v.Checked), "connection", "connections"), which, v.Took.Round(100*time.Millisecond))
 	}
 	for i := range v.Checked {
 		k := &v.Checked[i]
 		if i == maxShown && len(v.Checked) > maxShown+1 {
-			b = fmt.Appendf(b, "\nand %s more\n", plural(len(v.Checked)-i, "connection"))
+			b = fmt.Appendf(b, "\nand %s more\n", output.Count(len(v.Checked)-i, "connection", "connections"))
 			break
 		}
 		b = append(b, '\n')
@@ -443,12 +443,15 @@ usage; 3 not permitted; 130 stopped by Ctrl-C, after what was seen till then.`,
 			if period < 0 {
 				return errors.New("doctor: --for cannot be negative")
 			}
+			if err := checkWidth(width); err != nil {
+				return err
+			}
 			if width == 0 {
 				width = columns(f.std.out)
 			}
 			return f.observed(&sel, func(c *mptcpctl.Conn, cfg mptcp.Config) error {
 				cfg.For, cfg.NoProbe = period, noProbe
-				ctx, stop := interrupted()
+				ctx, stop := interruptible()
 				defer stop()
 				o, err := mptcp.Observe(ctx, c, cfg)
 				if err != nil {
@@ -512,7 +515,7 @@ func (f *mptcpFlags) findings(o *mptcp.Observation, all []mptcp.Finding, fine bo
 	var words []string
 	for _, s := range []finding.Severity{finding.Error, finding.Warning, finding.Note} {
 		if n := count[s]; n > 0 {
-			words = append(words, plural(n, s.String()))
+			words = append(words, output.Count(n, s.String(), s.String()+"s"))
 		}
 	}
 	verdict := "nothing wrong was found"
@@ -525,14 +528,14 @@ func (f *mptcpFlags) findings(o *mptcp.Observation, all []mptcp.Finding, fine bo
 		established += o.Now.Connections[i].Established()
 	}
 	n := len(o.Now.Connections)
-	state := fmt.Sprintf("%s with %s established", plural(n, "MPTCP connection"), plural(established, "subflow"))
+	state := fmt.Sprintf("%s with %s established", output.Count(n, "MPTCP connection", "MPTCP connections"), output.Count(established, "subflow", "subflows"))
 	if k := kinds["multipath"]; k > 0 {
 		state += fmt.Sprintf(", %d over several links", k)
 	}
 	if k := kinds["fallback"]; k > 0 {
 		state += fmt.Sprintf(", %d fell back to TCP", k)
 	}
-	b := appendWrapped(nil, "", verdict+": "+state+"; "+plural(len(o.Facts.Endpoints), "endpoint")+", limits "+o.Facts.Limits.String(), width)
+	b := appendWrapped(nil, "", verdict+": "+state+"; "+output.Count(len(o.Facts.Endpoints), "endpoint", "endpoints")+", limits "+o.Facts.Limits.String(), width)
 	b = appendFindings(b, all, width)
 	if n == 0 && len(all) == 0 {
 		b = appendWrapped(b, "", "no connection is open: what was looked at is the configuration and the counters", width)

@@ -2,13 +2,10 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"iter"
 	"net/netip"
-	"os"
-	"os/signal"
 	"strconv"
 	"strings"
 	"syscall"
@@ -18,11 +15,6 @@ import (
 
 	"framescope/mptcpctl"
 )
-
-// interrupted returns a context that ends with Ctrl-C or a request to end.
-func interrupted() (context.Context, context.CancelFunc) {
-	return signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-}
 
 func (f *mptcpFlags) newMonitor() *cobra.Command {
 	var period time.Duration
@@ -50,7 +42,7 @@ what there is is then read again, and what is new or "gone" since is printed.`,
 
 // events hands events to print until the user or the time ends it.
 func (f *mptcpFlags) events(period time.Duration, events func(context.Context) iter.Seq2[mptcpctl.Event, error], print func(*mptcpctl.Event) error) error {
-	ctx, stop := interrupted()
+	ctx, stop := interruptible()
 	defer stop()
 	if period > 0 {
 		ctx, stop = context.WithTimeout(ctx, period)
@@ -76,7 +68,7 @@ func (f *mptcpFlags) event(e *mptcpctl.Event) []byte {
 	case "ip":
 		return e.AppendIP(nil)
 	case "json", "jsonl":
-		b, err := json.Marshal(e)
+		b, err := encodeJSON(e)
 		if err != nil {
 			return nil
 		}
@@ -186,7 +178,7 @@ given.`,
 }
 
 func (f *mptcpFlags) deltas(c *mptcpctl.Conn, before mptcpctl.Counters, all bool, interval time.Duration, count int) error {
-	ctx, stop := interrupted()
+	ctx, stop := interruptible()
 	defer stop()
 	tick := time.NewTicker(interval)
 	defer tick.Stop()
@@ -219,7 +211,7 @@ func (f *mptcpFlags) deltas(c *mptcpctl.Conn, before mptcpctl.Counters, all bool
 func (f *mptcpFlags) counters(now, diff mptcpctl.Counters, all bool) error {
 	var rows [][]string
 	var list []jsonCounter
-	ts := time.Now().UTC().Format("2006-01-02T15:04:05.000000000Z")
+	ts := stamp(time.Now())
 	for i, c := range now {
 		shown, j := c.Value, jsonCounter{Schema: "1.0", Type: "mptcp_counter", Time: ts, Gauge: mptcpctl.IsGauge(c.FullName()), Name: c.FullName(), Value: c.Value, Meaning: mptcpctl.Meaning(c.FullName())}
 		if diff != nil {

@@ -196,8 +196,8 @@ func (f *printFlags) plan(std stdio) (cfg flow.Config, o output.Options, err err
 	default:
 		return cfg, o, fmt.Errorf("--color %q: expected auto, always or never", f.color)
 	}
-	if o.Width = f.width; o.Width != 0 && (o.Width < minWidth || o.Width > maxWidth) {
-		return cfg, o, fmt.Errorf("--width %d: expected 0, or %d to %d", o.Width, minWidth, maxWidth)
+	if o.Width = f.width; checkWidth(o.Width) != nil {
+		return cfg, o, checkWidth(o.Width)
 	}
 	if o.Width == 0 {
 		o.Width = columns(std.out)
@@ -260,6 +260,13 @@ const (
 	minWidth = 60
 	maxWidth = 4096
 )
+
+func checkWidth(n int) error {
+	if n != 0 && (n < minWidth || n > maxWidth) {
+		return fmt.Errorf("--width %d: expected 0, or %d to %d", n, minWidth, maxWidth)
+	}
+	return nil
+}
 
 // minMemory is the least that the engine can work with.
 const minMemory = 64 << 20

@@ -21,16 +21,13 @@ func newRecorder(f *captureFlags, src *ring.Source, now time.Time) (*pcapfile.Re
 	}
 	r, err := pcapfile.Create(f.file, now, &c)
 	if err != nil {
-		return nil, explainWrite(err)
+		return nil, err
 	}
 	for _, i := range src.Interfaces() {
 		if _, err := r.AddInterface(&i); err != nil {
 			r.Close()
-			return nil, explainWrite(err)
+			return nil, err
 		}
 	}
 	return r, nil
 }
-
-// explainWrite says what to do about a file that cannot be written.
-func explainWrite(err error) error { return err }

@@ -2,7 +2,6 @@ package main
 
 import (
 	"bytes"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -175,15 +174,5 @@ func (l *serveLog) object(e *peer.Event) {
 			o.Error = e.End.Err.Error()
 		}
 	}
-	var b bytes.Buffer
-	enc := json.NewEncoder(&b)
-	enc.SetEscapeHTML(false)
-	_ = enc.Encode(o) // of strings and numbers: cannot fail
-	for _, r := range b.String() {
-		if r != '\n' && record.Hidden(r) {
-			l.buf.Write(record.AppendEscape(nil, r))
-		} else {
-			l.buf.WriteRune(r)
-		}
-	}
+	_ = writeJSON(&l.buf, o) // strings and numbers, into memory: cannot fail
 }

@@ -198,6 +198,9 @@ func (f *socketsFlags) run(cmd *cobra.Command) error {
 		}
 		f.expr = sockets.And(f.expr, e)
 	}
+	if err := checkNetns(cmd); err != nil {
+		return err
+	}
 	if err := f.compileFilter(); err != nil {
 		return err
 	}

@@ -49,6 +49,7 @@ Exit status: 0 done; 1 there is a finding of the severity of --fail-on or worse;
   framescope sockets diagnose sport = :8765
   framescope sockets diagnose --fail-on warning -o json`,
 		ValidArgsFunction: cobra.NoFileCompletions,
+		PreRunE:           func(cmd *cobra.Command, _ []string) error { return checkNetns(cmd) },
 		RunE:              func(_ *cobra.Command, args []string) error { return f.run(strings.Join(args, " ")) },
 	}
 	fl := c.Flags()
@@ -174,7 +175,7 @@ func (f *diagnoseFlags) report(all []sockets.Finding) []byte {
 	for s := finding.Error; ; s-- {
 		if count[s] > 0 {
 			name := s.String()
-			sum = append(sum, counted(count[s], name, name+"s"))
+			sum = append(sum, output.Count(count[s], name, name+"s"))
 		}
 		if s == finding.Note {
 			break
@@ -252,7 +253,7 @@ func (f *diagnoseFlags) json(all []sockets.Finding) error {
 		Socket  *socketRecord `json:"socket,omitempty"`
 	}
 	recs := []rec{}
-	now := time.Now().UTC().Format(time.RFC3339Nano)
+	now := stamp(time.Now())
 	sf := &socketsFlags{}
 	for i := range all {
 		x := &all[i]

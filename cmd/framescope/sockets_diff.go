@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"framescope/cmd/framescope/internal/output"
 	"io"
 	"os"
 	"path/filepath"
@@ -32,7 +33,7 @@ func (f *socketsFlags) runSave() error {
 			return f.saveTo(name) // a link to what is not there yet
 		}
 	}
-	ctx, stop := interrupted()
+	ctx, stop := interruptible()
 	defer stop()
 	tmp, err := os.CreateTemp(filepath.Dir(name), ".framescope-*")
 	if err != nil {
@@ -77,13 +78,13 @@ func (f *socketsFlags) saveTo(name string) error {
 
 func (f *socketsFlags) saved(n int) {
 	f.say()
-	fmt.Fprintf(f.std.err, "framescope: %s saved to %s\n", counted(n, "socket", "sockets"), visible(f.save))
+	fmt.Fprintf(f.std.err, "framescope: %s saved to %s\n", output.Count(n, "socket", "sockets"), visible(f.save))
 }
 
 // writeSockets writes what --diff reads, until ctx is done.
 func (f *socketsFlags) writeSockets(ctx context.Context, to io.Writer) (n int, err error) {
 	w := bufio.NewWriterSize(to, 64<<10)
-	now := time.Now().UTC().Format(time.RFC3339Nano)
+	now := stamp(time.Now())
 	if err := writeJSON(w, snapshot{"1.0", "sockets", now, bootID(), f.asked()}); err != nil {
 		return 0, err
 	}
@@ -242,7 +243,7 @@ func (f *socketsFlags) runDiff() error {
 			return err
 		}
 		r.Schema, r.Type = "", ""
-		e := socketEvent{"1.0", "socket_event", time.Now().UTC().Format(time.RFC3339Nano), event, from, *r}
+		e := socketEvent{"1.0", "socket_event", stamp(time.Now()), event, from, *r}
 		if f.format == "json" {
 			events = append(events, e)
 			return nil

@@ -63,6 +63,7 @@ func TestSocketsFilter(t *testing.T) {
 		{"tcp.bytes_received > 0 and user.id == " + fmt.Sprint(os.Getuid()), server},
 		{"socket.timer == keepalive and socket.expires_ms > 1m", client},
 		{"type == socket and local.port == 9000", udp},
+		{"socket.state == established and local.port == 8765", server},
 	} {
 		if got := states("-Y", tt.expr); got != tt.want {
 			t.Errorf("%s: %q, want %q", tt.expr, got, tt.want)
@@ -79,6 +80,7 @@ func TestSocketsFilter(t *testing.T) {
 		{"websocket.code == 1000", "websocket.code is no field of sockets, but of ws_close"},
 		{"socket.recvq > 1", "did you mean socket.recv_q?"},
 		{"tcp.rtt_ms == often", "often"},
+		{"socket.state == listening", "it is one of LISTEN, "},
 	} {
 		if _, errs, code := s.framescope("sockets", "-Y", tt.expr); code != exitUsage || !strings.Contains(errs, tt.want) {
 			t.Errorf("%s: exit %d, %s", tt.expr, code, errs)

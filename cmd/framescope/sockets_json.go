@@ -2,52 +2,10 @@ package main
 
 import (
 	"bufio"
-	"bytes"
-	"encoding/json"
 	"fmt"
-	"io"
-	"unicode/utf8"
 
-	"framescope/decode/record"
 	"framescope/probes/sockets"
 )
-
-// encodeJSON returns v as JSON in one line without an end, which a terminal may
-// show: what names of processes and paths have of invisible characters is escaped.
-func encodeJSON(v any) ([]byte, error) {
-	var b bytes.Buffer
-	e := json.NewEncoder(&b)
-	e.SetEscapeHTML(false)
-	if err := e.Encode(v); err != nil {
-		return nil, err
-	}
-	line := bytes.TrimSuffix(b.Bytes(), []byte("\n"))
-	plain := true
-	for _, c := range line {
-		plain = plain && c >= ' ' && c < 0x7f
-	}
-	if plain {
-		return line, nil
-	}
-	safe := make([]byte, 0, len(line)+16)
-	for _, r := range string(line) { // it is valid UTF-8
-		if record.Hidden(r) {
-			safe = record.AppendEscape(safe, r)
-		} else {
-			safe = utf8.AppendRune(safe, r)
-		}
-	}
-	return safe, nil
-}
-
-// writeJSON writes v as a line of JSON.
-func writeJSON(w io.Writer, v any) error {
-	b, err := encodeJSON(v)
-	if err == nil {
-		_, err = w.Write(append(b, '\n'))
-	}
-	return err
-}
 
 // jsonRows prints sockets as JSON: an array, or one a line.
 type jsonRows struct {

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"syscall"
 
+	"framescope/cmd/framescope/internal/output"
 	"framescope/probes/sockdiag"
 	"framescope/probes/sockets"
 )
@@ -65,7 +66,7 @@ func (f *socketsFlags) runKill() error {
 		}
 	}
 	for _, why := range slices.Sorted(maps.Keys(unable)) {
-		fmt.Fprintf(f.std.err, "framescope: %s cannot be ended: %s\n", counted(unable[why], "socket", "sockets"), why)
+		fmt.Fprintf(f.std.err, "framescope: %s cannot be ended: %s\n", output.Count(unable[why], "socket", "sockets"), why)
 	}
 	if len(all) == 0 {
 		if len(unable) > 0 {
@@ -77,7 +78,7 @@ func (f *socketsFlags) runKill() error {
 		return err
 	}
 	if waiting > 0 {
-		fmt.Fprintf(f.std.err, "framescope: %s at the listeners, not accepted yet: the end of these is theirs, too\n", counted(waiting, "connection waits", "connections wait"))
+		fmt.Fprintf(f.std.err, "framescope: %s at the listeners, not accepted yet: the end of these is theirs, too\n", output.Count(waiting, "connection waits", "connections wait"))
 	}
 	if multi {
 		fmt.Fprintf(f.std.err, "framescope: of MPTCP the subflows are ended: the connection stays, without a path, until its process or a timeout closes it\n")
@@ -89,7 +90,7 @@ func (f *socketsFlags) runKill() error {
 		if !terminal(f.std.in) {
 			return hinted{errors.New("--kill: nobody is there to agree"), "with --yes nothing is asked"}
 		}
-		fmt.Fprintf(f.std.err, "end %s? their owners get ECONNABORTED, peers a RST [y/N] ", counted(len(all), "socket", "sockets"))
+		fmt.Fprintf(f.std.err, "end %s? their owners get ECONNABORTED, peers a RST [y/N] ", output.Count(len(all), "socket", "sockets"))
 		line, _ := bufio.NewReader(f.std.in).ReadString('\n')
 		if a := strings.ToLower(strings.TrimSpace(line)); a != "y" && a != "yes" {
 			return failure("nothing was ended")
@@ -97,7 +98,7 @@ func (f *socketsFlags) runKill() error {
 	}
 	k := killed{refused: map[string]int{}}
 	err := f.eachNamespace(func(l *sockets.Lister) error { return k.kill(l, all) })
-	words := counted(k.ended, "socket was", "sockets were") + " ended"
+	words := output.Count(k.ended, "socket was", "sockets were") + " ended"
 	if k.gone > 0 {
 		words += fmt.Sprintf(", %d had ended by then", k.gone)
 	}

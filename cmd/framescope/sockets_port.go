@@ -47,6 +47,7 @@ Exit status: 0 done; 1 with --require-free, if it is not free; 2 wrong usage;
 		},
 		ValidArgsFunction: cobra.NoFileCompletions,
 		RunE:              func(_ *cobra.Command, args []string) error { return f.run(args[0]) },
+		PreRunE:           func(cmd *cobra.Command, _ []string) error { return checkNetns(cmd) },
 	}
 	fl := c.Flags()
 	fl.SortFlags = false

@@ -9,6 +9,7 @@ import (
 	"slices"
 
 	"framescope/capture/netns"
+	"framescope/cmd/framescope/internal/output"
 	"framescope/probes/sockets"
 )
 
@@ -174,7 +175,7 @@ func openNamespaces(name string, notes *[]string) (all []*sockets.Lister, done f
 	}
 	list, hidden := sockets.Namespaces()
 	if hidden > 0 {
-		*notes = append(*notes, counted(hidden, "process", "processes")+" could not be asked for the namespace: there may be more"+sudoShows())
+		*notes = append(*notes, output.Count(hidden, "process", "processes")+" could not be asked for the namespace: there may be more"+sudoShows())
 	}
 	refused := 0
 	for i, n := range list {
@@ -192,7 +193,7 @@ func openNamespaces(name string, notes *[]string) (all []*sockets.Lister, done f
 		}
 	}
 	if refused > 0 {
-		*notes = append(*notes, counted(refused, "network namespace", "network namespaces")+" may not be entered"+sudoShows())
+		*notes = append(*notes, output.Count(refused, "network namespace", "network namespaces")+" may not be entered"+sudoShows())
 	}
 	return all, done, nil
 }
@@ -231,7 +232,7 @@ func (f *socketsFlags) count(r *sockets.Row) {
 // say says once, below the table, what is missing.
 func (f *socketsFlags) say() {
 	if f.unowned > 0 {
-		f.notes = append(f.notes, counted(f.unowned, "socket", "sockets")+" without a process: "+noOwner(f.owners))
+		f.notes = append(f.notes, output.Count(f.unowned, "socket", "sockets")+" without a process: "+noOwner(f.owners))
 	}
 	for i, n := range f.notes {
 		if !slices.Contains(f.notes[:i], n) {
@@ -244,7 +245,7 @@ func (f *socketsFlags) say() {
 func noOwner(o *sockets.Owners) string {
 	switch {
 	case o.Hidden > 0:
-		return counted(o.Hidden, "process of another user", "processes of other users") + " may not be looked into" + sudoShows()
+		return output.Count(o.Hidden, "process of another user", "processes of other users") + " may not be looked into" + sudoShows()
 	case o.Partial:
 		return "/proc does not show all processes: it is mounted with hidepid, or that of a container"
 	}
@@ -257,13 +258,6 @@ func sudoShows() string {
 		return ""
 	}
 	return "; sudo shows them"
-}
-
-func counted(n int, one, many string) string {
-	if n == 1 {
-		return "1 " + one
-	}
-	return fmt.Sprintf("%d %s", n, many)
 }
 
 // A rowPrinter prints sockets.

@@ -341,16 +341,16 @@ func (p *ssRows) measured(r *sockets.Row) []byte {
 	}
 	listen := r.State == sockdiag.Listen
 	if t.RTO > 0 && t.RTO != 3*time.Second {
-		word("rto:%g", msf(t.RTO))
+		word("rto:%g", ms(t.RTO))
 	}
 	if t.Backoff > 0 {
 		word("backoff:%d", t.Backoff)
 	}
 	if t.RTT > 0 {
-		word("rtt:%g/%g", msf(t.RTT), msf(t.RTTVar))
+		word("rtt:%g/%g", ms(t.RTT), ms(t.RTTVar))
 	}
 	if t.ATO > 0 {
-		word("ato:%g", msf(t.ATO))
+		word("ato:%g", ms(t.ATO))
 	}
 	number := func(name string, v uint64) {
 		if v > 0 {
@@ -422,13 +422,13 @@ func (p *ssRows) measured(r *sockets.Row) []byte {
 	}
 	number("reord_seen", uint64(t.ReordSeen))
 	if t.RcvRTT > 0 {
-		word("rcv_rtt:%g", msf(t.RcvRTT))
+		word("rcv_rtt:%g", ms(t.RcvRTT))
 	}
 	number("rcv_space", uint64(t.RcvSpace))
 	number("rcv_ssthresh", uint64(t.RcvSsthresh))
 	number("notsent", uint64(t.NotsentBytes))
 	if t.MinRTT > 0 {
-		word("minrtt:%g", msf(t.MinRTT))
+		word("minrtt:%g", ms(t.MinRTT))
 	}
 	number("rcv_ooopack", uint64(t.RcvOOOPack))
 	number("snd_wnd", uint64(t.SndWnd))
@@ -444,8 +444,6 @@ func (p *ssRows) measured(r *sockets.Row) []byte {
 	}
 	return b
 }
-
-func msf(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }
 
 // rate is a rate as ss says it: exact with -n.
 func (p *ssRows) rate(bw float64) string {

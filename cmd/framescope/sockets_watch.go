@@ -74,7 +74,7 @@ func (f *socketsFlags) runWatch() error {
 	if f.format == "csv" || f.format == "json" {
 		return hinted{fmt.Errorf("--watch has no format %s", f.format), "jsonl is one object a line, as things happen"}
 	}
-	ctx, stop := interrupted()
+	ctx, stop := interruptible()
 	defer stop()
 	if f.timeout > 0 {
 		ctx, stop = context.WithTimeout(ctx, f.timeout)
@@ -164,7 +164,7 @@ func (w *watch) look() error {
 		return err
 	}
 	out := fmt.Appendf(nil, "\x1b[H\x1b[2J%s  %s, %d shown  opened %d  closed %d  Ctrl-C ends\n\n",
-		time.Now().Format(time.TimeOnly), counted(total, "socket", "sockets"), shown, w.opened, w.closed)
+		time.Now().Format(time.TimeOnly), output.Count(total, "socket", "sockets"), shown, w.opened, w.closed)
 	width := columns(f.std.out)
 	for l := range bytes.Lines(screen.Bytes()) {
 		if width > 0 && len(l) > width {
@@ -265,7 +265,7 @@ func (w *watch) say(event, from string, fields []byte) error {
 		}
 		return nil
 	}
-	b := fmt.Appendf(nil, `{"schema":"1.0","type":"socket_event","ts":%q,"event":%q,`, now.UTC().Format(time.RFC3339Nano), event)
+	b := fmt.Appendf(nil, `{"schema":"1.0","type":"socket_event","ts":%q,"event":%q,`, stamp(now), event)
 	if from != "" {
 		b = fmt.Appendf(b, `"from":%q,`, from)
 	}
@@ -319,7 +319,7 @@ func (f *socketsFlags) runWaitFor() error {
 		return hinted{marked("--wait-for", err), "such as --wait-for 'state listening sport = :8765'"}
 	}
 	f.expr = sockets.And(f.expr, e)
-	ctx, stop := interrupted()
+	ctx, stop := interruptible()
 	defer stop()
 	begin := time.Now()
 	tick := time.NewTicker(50 * time.Millisecond)

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"encoding/json"
 	"fmt"
 	"runtime"
 	"runtime/debug"
@@ -51,7 +50,7 @@ func newVersion(std stdio) *cobra.Command {
 			b := thisBuild()
 			switch format {
 			case "json":
-				return json.NewEncoder(std.out).Encode(b)
+				return writeJSON(std.out, b)
 			case "table":
 				_, err := fmt.Fprintf(std.out, "framescope %s  %s  %s  records %s\n", b.Version, b.Go, b.System, b.Schema)
 				return err

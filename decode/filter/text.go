@@ -56,7 +56,7 @@ func (p *parser) strTest(n *node, at token) (func(string) bool, error) {
 // word returns the one of the field's words that s means.
 func (p *parser) word(n *node, at token, s string) (string, error) {
 	f := n.slots[0].fields.Any()
-	all := f.Words
+	all := n.slots[0].fields.Words()
 	if all == nil {
 		return s, nil
 	}

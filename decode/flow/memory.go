@@ -1,6 +1,7 @@
 package flow
 
 import (
+	"cmp"
 	"slices"
 )
 
@@ -83,7 +84,7 @@ func (s *shard) makeRoom(at *conn) {
 			}
 			return 1
 		}
-		return int(a.id - b.id)
+		return cmp.Compare(a.id, b.id)
 	})
 	for _, c := range old {
 		if s.mem <= s.limit/8*7 {

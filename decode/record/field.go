@@ -2,6 +2,7 @@ package record
 
 import (
 	"net/netip"
+	"slices"
 	"strings"
 	"sync"
 )
@@ -155,6 +156,27 @@ func (b *ByType) Types() (s Set) {
 
 // Kind returns the kind of the field. At least one type must have it.
 func (b *ByType) Kind() Kind { return b.Any().Kind }
+
+// Words returns all values that the field has in any type; nil if it has any value
+// in one of them.
+func (b *ByType) Words() (all []string) {
+	for _, f := range b {
+		switch {
+		case f == nil:
+		case f.Words == nil:
+			return nil
+		case all == nil:
+			all = f.Words
+		case len(f.Words) > 0 && &f.Words[0] != &all[0]:
+			for _, w := range f.Words {
+				if !slices.Contains(all, w) {
+					all = append(slices.Clip(all), w)
+				}
+			}
+		}
+	}
+	return all
+}
 
 // Any returns the field of the first type that has it, or nil.
 func (b *ByType) Any() *Field {

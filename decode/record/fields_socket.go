@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"net/netip"
 	"slices"
+	"strings"
 )
 
 func socketText(name, doc string, get func(s *Socket) string) Field {
@@ -42,15 +43,22 @@ func processField(kind Kind, name, doc string, get func(p *Process) int64) Field
 		num: func(r Record, i int) (int64, bool) { return get(&r.(*Socket).Processes[i]), true }}
 }
 
+var (
+	socketTransports = []string{"tcp", "mptcp", "udp", "udplite", "raw", "unix", "packet", "netlink"}
+	socketStates     = []string{
+		"LISTEN", "SYN_SENT", "SYN_RECV", "ESTABLISHED", "FIN_WAIT1", "FIN_WAIT2", "CLOSE_WAIT", "CLOSING", "LAST_ACK", "TIME_WAIT", "CLOSE", "BOUND", "UNCONN",
+	}
+)
+
 func socketFields() []Field {
 	return slices.Concat([]Field{
 		socketText("netns", "The network namespace, where more than one is listed.", func(s *Socket) string { return s.Netns }),
-		socketText("network.transport", "tcp, mptcp, udp, udplite, raw, unix, packet or netlink.", func(s *Socket) string { return s.Transport }),
-		socketText("network.type", "ipv4 or ipv6, of internet sockets.", func(s *Socket) string { return s.Network }),
+		words(socketTransports, socketText("network.transport", strings.Join(socketTransports, ", ")+".", func(s *Socket) string { return s.Transport })),
+		words([]string{"ipv4", "ipv6"}, socketText("network.type", "ipv4 or ipv6, of internet sockets.", func(s *Socket) string { return s.Network })),
 	}, socketEnd("local", "this end of an internet socket", func(s *Socket) netip.AddrPort { return s.Local }), []Field{
 		socketText("local.path", "What a unix socket is bound to; an abstract name begins with @.", func(s *Socket) string { return s.Path }),
 	}, socketEnd("peer", "the other end", func(s *Socket) netip.AddrPort { return s.Peer }), []Field{
-		socketText("socket.state", "LISTEN, ESTABLISHED, TIME_WAIT, ...; UNCONN of what has no connections; BOUND where a port is taken and nothing else.", func(s *Socket) string { return s.State }),
+		words(socketStates, socketText("socket.state", strings.Join(socketStates, ", ")+": UNCONN of what has no connections; BOUND where a port is taken and nothing more.", func(s *Socket) string { return s.State })),
 		socketText("socket.type", "stream, dgram, raw or seqpacket.", func(s *Socket) string { return s.Kind }),
 		socketCount("socket.recv_q", "What waits to be read: bytes of TCP, connections of a listener, memory of others.", func(s *Socket) uint32 { return s.RecvQ }),
 		socketCount("socket.send_q", "What waits to be sent or acknowledged: bytes of TCP, the bound of a listener, memory of others.", func(s *Socket) uint32 { return s.SendQ }),

@@ -33,7 +33,7 @@ func (c *session) notify(h Happening) {
 func (c *session) serve(ctx context.Context) {
 	defer c.conn.Close()
 	stop := context.AfterFunc(ctx, func() { c.conn.Close() })
-	response, agreed, rest, ok := c.handshake()
+	response, agreed, rest, ok := c.handshake(ctx)
 	stop() // what ends behind the 101 ends with a close frame
 	if !ok || !c.open(response, agreed) {
 		return
@@ -61,7 +61,7 @@ func (c *session) serve(ctx context.Context) {
 // handshake reads the request. It returns the response that opens the session,
 // what that agrees to, and the bytes behind the request; or false, when the
 // request has been refused.
-func (c *session) handshake() (response []byte, agreed opening, rest []byte, ok bool) {
+func (c *session) handshake(ctx context.Context) (response []byte, agreed opening, rest []byte, ok bool) {
 	var req http1.Request
 	if c.conn.SetDeadline(time.Now().Add(orElse(c.server.Handshake, 10*time.Second))) != nil {
 		return nil, agreed, nil, false
@@ -70,6 +70,10 @@ func (c *session) handshake() (response []byte, agreed opening, rest []byte, ok 
 	rest, err := readHead(c.conn, func(b []byte) (int, error) { return http1.ParseRequest(b, &req) })
 	var cut *headCut
 	switch {
+	case err != nil && ctx.Err() != nil:
+		c.event.Text = "the server is being stopped"
+		c.notify(Refused)
+		return nil, agreed, nil, false
 	case errors.As(err, &cut) && cut.got == 0: // a port scan, a health check
 		c.event.Text = err.Error()
 		c.notify(Refused)

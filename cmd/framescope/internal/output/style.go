@@ -224,4 +224,6 @@ func (l *line) text(s string) {
 func Bytes(n int64) string { return string(appendBytes(nil, n)) }
 
 // Count returns a number of things: "1 packet", "12 packets".
-func Count(n int64, one, many string) string { return string(appendCount(nil, n, one, many)) }
+func Count[N int | int64](n N, one, many string) string {
+	return string(appendCount(nil, int64(n), one, many))
+}

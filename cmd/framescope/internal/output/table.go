@@ -1,6 +1,7 @@
 package output
 
 import (
+	"cmp"
 	"container/heap"
 	"slices"
 
@@ -362,7 +363,7 @@ func (t *table) relieve() {
 		if n := b.size - a.size; n != 0 {
 			return n
 		}
-		return int(a.id - b.id)
+		return cmp.Compare(a.id, b.id)
 	})
 	for _, g := range all {
 		if t.held <= t.o.MaxHeld/2 {
