@@ -2,10 +2,13 @@ package main
 
 import (
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 
 	"framescope/decode/record"
+	"framescope/probes/sockdiag"
+	"framescope/probes/sockets"
 )
 
 // What a filter may name stands under that name in the JSON of a socket.
@@ -33,6 +36,14 @@ func TestSocketFields(t *testing.T) {
 		for _, f := range append([]record.Field{f}, f.Sub...) {
 			if !names[f.Name] {
 				t.Errorf("%s is not in the JSON of a socket", f.Name)
+			}
+		}
+	}
+	b, _ := record.Lookup("socket.state")
+	for state := sockdiag.Established; state <= sockdiag.NewSynRecv; state++ {
+		for _, k := range sockets.AllKinds() {
+			if name := stateName(&sockets.Row{Kind: k, State: state}); !slices.Contains(b.Words(), name) {
+				t.Errorf("a filter does not know the state %s", name)
 			}
 		}
 	}
