@@ -15,10 +15,11 @@ type Conn struct {
 	buf  []byte // the datagram that is being read
 	req  []byte // the request that is being made
 
-	seq      uint32
-	unread   bool // the answer to request seq has not ended
-	walking  bool
-	separate bool // TCP of both families takes two requests
+	seq     uint32
+	unread  bool // the answer to request seq has not ended
+	walking bool
+	// What walks over both families at once: zero where it takes two requests.
+	bothTCP, bothMPTCP uint16
 }
 
 // datagrams is what a Conn needs of a netlink socket.
@@ -45,7 +46,9 @@ func Open(ns *os.File) (*Conn, error) {
 	return newConn(s), nil
 }
 
-func newConn(s datagrams) *Conn { return &Conn{sock: s, buf: make([]byte, bufferSize)} }
+func newConn(s datagrams) *Conn {
+	return &Conn{sock: s, buf: make([]byte, bufferSize), bothTCP: getTCP, bothMPTCP: getDCCP}
+}
 
 // Close closes the Conn. A walk that goes on ends with an error.
 func (c *Conn) Close() error { return c.sock.close() }

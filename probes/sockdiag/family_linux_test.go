@@ -455,6 +455,14 @@ func TestMPTCPFallback(t *testing.T) {
 			t.Errorf("family %v: %d connections, want %d", f, n, want)
 		}
 	}
+	// in one walk, and in two where the kernel has no walk for both
+	if c.bothMPTCP == 0 {
+		t.Error("two walks")
+	}
+	c.bothMPTCP = 0
+	if n := len(sockets(t, c, Query{Protocol: MPTCP})); n != 4 {
+		t.Errorf("in two walks: %d connections, want 4", n)
+	}
 	port := uint16(a.LocalAddr().(*net.TCPAddr).Port)
 	if n := len(sockets(t, c, Query{Protocol: MPTCP, Filter: SrcPort(port, port)})); n != 1 {
 		t.Errorf("by port: %d connections", n)

@@ -162,14 +162,15 @@ func (c *Conn) walkInet(s *Socket, q *Query, yield func(*Socket, error) bool) er
 	defer func() { c.walking = false }()
 
 	families := []Family{q.Family}
-	oneWalk := q.Family == Unspec && q.Protocol == TCP && !c.separate
+	both := c.both(q)
+	oneWalk := both != nil
 	if q.Family == Unspec && !oneWalk {
 		families = []Family{IPv4, IPv6}
 	}
 	interrupted := false
 	for i := 0; i < len(families); i++ {
 		if oneWalk {
-			c.requestBoth(q)
+			c.requestBoth(*both, q)
 		} else {
 			c.requestInet(getByFamily, flagDump, q, families[i], nil)
 		}
@@ -190,10 +191,11 @@ func (c *Conn) walkInet(s *Socket, q *Query, yield func(*Socket, error) bool) er
 				err = s.parse(m)
 			}
 			if err != nil {
-				if oneWalk && rows == 0 && (errors.Is(err, syscall.EINVAL) || errors.Is(err, syscall.EOPNOTSUPP)) {
-					// a kernel without the old request, or a bad one, which will show
-					c.separate, oneWalk = true, false
-					families, i = []Family{IPv4, IPv6}, -1
+				if oneWalk && rows == 0 && fallBack(both, err) {
+					if oneWalk = *both != 0; !oneWalk {
+						families = []Family{IPv4, IPv6}
+					}
+					i = -1
 					break
 				}
 				if err == syscall.ENOENT {
@@ -241,21 +243,59 @@ func (c *Conn) requestInet(typ, flags uint16, q *Query, f Family, id *ID) {
 	c.req = append(c.req, uint8(f), protocol, uint8(q.Ext), 0)
 	c.req = ne.AppendUint32(c.req, q.states())
 	c.req = appendID(c.req, id)
+	c.nameProtocol(q)
+}
+
+// both returns the type of the request for q that walks once for both families, or
+// nil if there is none.
+func (c *Conn) both(q *Query) *uint16 {
+	switch {
+	case q.Family != Unspec:
+	case q.Protocol == TCP && c.bothTCP != 0:
+		return &c.bothTCP
+	case q.Protocol == MPTCP && c.bothMPTCP != 0:
+		return &c.bothMPTCP
+	}
+	return nil
+}
+
+// fallBack reports whether another request may have an answer, when the one for
+// both families had err, and which: zero is one for each.
+//
+// Since Linux 5.9 an attribute says that MPTCP is meant, whichever of the two old
+// requests it is with. Kernels before must not take it for TCP: it is with that for
+// DCCP, of which there is nothing to list. Linux 6.16 has no DCCP and refuses.
+func fallBack(both *uint16, err error) bool {
+	switch {
+	case *both == getDCCP && errors.Is(err, syscall.EINVAL):
+		*both = getTCP
+	case errors.Is(err, syscall.EINVAL), errors.Is(err, syscall.EOPNOTSUPP), *both == getDCCP && errors.Is(err, syscall.ENOENT):
+		// a kernel without the old requests, or a bad one, which will show
+		*both = 0
+	default:
+		return false
+	}
+	return true
+}
+
+// requestBoth makes a request of old, with a struct inet_diag_req: it is the one
+// that walks over the table once for both families.
+func (c *Conn) requestBoth(typ uint16, q *Query) {
+	c.begin(typ, flagDump)
+	c.req = append(c.req, 0, 0, 0, uint8(q.Ext))
+	c.req = appendID(c.req, nil)
+	c.req = ne.AppendUint32(c.req, q.states())
+	c.req = ne.AppendUint32(c.req, 0)
+	c.nameProtocol(q)
+}
+
+// nameProtocol adds a protocol whose number does not fit into a byte.
+func (c *Conn) nameProtocol(q *Query) {
 	if q.Protocol > 0xff {
 		var b [4]byte
 		ne.PutUint32(b[:], uint32(q.Protocol))
 		c.req = appendAttr(c.req, reqProtocol, b[:])
 	}
-}
-
-// requestBoth makes the request of old for TCP, with a struct inet_diag_req: it
-// is the one that walks over the table once for both families.
-func (c *Conn) requestBoth(q *Query) {
-	c.begin(getTCP, flagDump)
-	c.req = append(c.req, 0, 0, 0, uint8(q.Ext))
-	c.req = appendID(c.req, nil)
-	c.req = ne.AppendUint32(c.req, q.states())
-	c.req = ne.AppendUint32(c.req, 0)
 }
 
 // appendID appends a struct inet_diag_sockid; nil is any socket.

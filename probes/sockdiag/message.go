@@ -34,6 +34,7 @@ const (
 // linux/sock_diag.h, linux/inet_diag.h
 const (
 	getTCP        = 18 // TCPDIAG_GETSOCK
+	getDCCP       = 19 // DCCPDIAG_GETSOCK
 	getByFamily   = 20 // SOCK_DIAG_BY_FAMILY
 	destroySocket = 21 // SOCK_DESTROY
 )

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"syscall"
 	"testing"
 )
@@ -13,13 +14,15 @@ import (
 type replay struct {
 	datagrams [][]byte
 	err       error
-	sent      int // requests
+	sent      int      // requests
+	types     []uint16 // of the requests
 	again     bool
 	next      int
 }
 
-func (r *replay) send([]byte) error {
+func (r *replay) send(b []byte) error {
 	r.sent++
+	r.types = append(r.types, ne.Uint16(b[4:]))
 	if r.again {
 		r.next = 0
 	}
@@ -197,6 +200,54 @@ func TestSeparateFamilies(t *testing.T) {
 	for _, err := range c.Inet(nil, Query{Protocol: TCP}) {
 		if !errors.Is(err, syscall.EINVAL) {
 			t.Errorf("a bad request: %v", err)
+		}
+	}
+}
+
+// MPTCP of both families is asked for in the ways that kernels know.
+func TestMPTCPBothFamilies(t *testing.T) {
+	answer := func(seq uint32, rows int) (b []byte) {
+		for range rows {
+			b = append(b, msgSeq(seq, getByFamily, 2, row(Listen)...)...)
+		}
+		return append(b, msgSeq(seq, typeDone, 2, 0, 0, 0, 0)...)
+	}
+	refuse := func(seq uint32, e syscall.Errno) []byte { return msgSeq(seq, typeError, 0, num(e)...) }
+	for _, tt := range []struct {
+		name  string
+		in    [][]byte
+		types []uint16 // of the requests of two walks
+		rows  int      // of the first
+	}{
+		{"Linux 5.9", [][]byte{answer(1, 2), answer(2, 0)}, []uint16{getDCCP, getDCCP}, 2},
+		{"Linux 6.16", [][]byte{refuse(1, syscall.EINVAL), answer(2, 3), answer(3, 0)}, []uint16{getDCCP, getTCP, getTCP}, 3},
+		{"neither", [][]byte{refuse(1, syscall.EINVAL), refuse(2, syscall.EINVAL), answer(3, 1), answer(4, 1), answer(5, 0), answer(6, 0)},
+			[]uint16{getDCCP, getTCP, getByFamily, getByFamily, getByFamily, getByFamily}, 2},
+		{"it is taken for DCCP", [][]byte{msgSeq(1, typeDone, 2, num(syscall.ENOENT)...), answer(2, 1), answer(3, 1), answer(4, 0), answer(5, 0)},
+			[]uint16{getDCCP, getByFamily, getByFamily, getByFamily, getByFamily}, 2},
+	} {
+		r := &replay{datagrams: tt.in}
+		c := newConn(r)
+		for walk, want := range []int{tt.rows, 0} {
+			rows := 0
+			for _, err := range c.Inet(nil, Query{Protocol: MPTCP}) {
+				if err != nil {
+					t.Fatalf("%s: %v", tt.name, err)
+				}
+				rows++
+			}
+			if rows != want {
+				t.Errorf("%s: walk %d: %d rows, want %d", tt.name, walk, rows, want)
+			}
+		}
+		if !slices.Equal(r.types, tt.types) {
+			t.Errorf("%s: requests %v, want %v", tt.name, r.types, tt.types)
+		}
+	}
+	c := newConn(&replay{datagrams: [][]byte{refuse(1, syscall.ENOENT), refuse(2, syscall.ENOENT)}})
+	for _, err := range c.Inet(nil, Query{Protocol: MPTCP}) {
+		if !errors.Is(err, ErrNotSupported) {
+			t.Errorf("without MPTCP: %v", err)
 		}
 	}
 }

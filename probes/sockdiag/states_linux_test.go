@@ -338,7 +338,7 @@ func TestStates(t *testing.T) {
 		}
 	}
 	// In two walks where the kernel has no walk for both.
-	c.separate = true
+	c.bothTCP = 0
 	if two := sockets(t, c, Query{Protocol: TCP}); len(two) != len(got) {
 		t.Errorf("two walks: %d sockets, one: %d", len(two), len(got))
 	}

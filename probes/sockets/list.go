@@ -115,6 +115,7 @@ type walk struct {
 	ended bool // whoever asks has had enough
 
 	subflows map[uint32][]*Row // by the token of the connection
+	noMPTCP  bool              // there are none, as was seen when subflows were looked for
 }
 
 func (w *walk) run() error {
@@ -149,7 +150,7 @@ func (w *walk) states(k Kind) sockdiag.States {
 
 func (w *walk) kind(k Kind) error {
 	states := w.states(k)
-	if states == 0 || !w.q.Filter.mayMatch(k, w.q.Family) {
+	if states == 0 || !w.q.Filter.mayMatch(k, w.q.Family) || k == MPTCP && w.noMPTCP {
 		return nil
 	}
 	if k.Inet() {
@@ -281,7 +282,7 @@ func (r *Row) fill(k Kind, s *sockdiag.Socket) {
 
 // findSubflows lists the subflows of all MPTCP connections by their token.
 func (w *walk) findSubflows() error {
-	connected := false
+	any := false
 	for s, err := range w.l.conn.Inet(&w.l.sock, sockdiag.Query{Protocol: sockdiag.MPTCP, Family: w.q.Family}) {
 		if err != nil {
 			if errors.Is(err, sockdiag.ErrNotSupported) || errors.Is(err, sockdiag.ErrInterrupted) {
@@ -290,10 +291,11 @@ func (w *walk) findSubflows() error {
 			return err
 		}
 		_ = s
-		connected = true
+		any = true
 		break
 	}
-	if !connected {
+	if !any {
+		w.noMPTCP = true
 		return nil
 	}
 	w.subflows = map[uint32][]*Row{}

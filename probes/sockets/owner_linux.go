@@ -248,7 +248,9 @@ func (s *scanner) process(p fileDir) {
 			if name[0] < '0' || name[0] > '9' {
 				continue
 			}
-			s.file(dir, pid, name)
+			if s.file(dir, name); s.denied {
+				return // nor may the others be read
+			}
 		}
 	}
 }
@@ -258,7 +260,7 @@ const direntHead = 19
 
 var socketLink = []byte("socket:[")
 
-func (s *scanner) file(dir int, pid int32, name []byte) {
+func (s *scanner) file(dir int, name []byte) {
 	n, _, errno := unix.Syscall6(unix.SYS_READLINKAT, uintptr(dir), uintptr(unsafe.Pointer(&name[0])),
 		uintptr(unsafe.Pointer(&s.link)), uintptr(len(s.link)), 0, 0)
 	s.denied = s.denied || errno == unix.EACCES || errno == unix.EPERM
