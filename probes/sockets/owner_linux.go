@@ -15,6 +15,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"framescope/capture/capability"
 	"framescope/probes/taskfile"
 )
 
@@ -26,7 +27,11 @@ func FindOwners(w *Wanted) *Owners {
 		return o
 	}
 	all := processes()
-	list, rest := fileDirs(all, costIterator)
+	limit := int64(costIterator)
+	if os.Geteuid() == 0 && !capability.Effective(capability.SysPtrace) {
+		limit = 0 // /proc hides something that the iterator may see
+	}
+	list, rest := fileDirs(all, limit)
 	if len(rest) > 0 {
 		if o.iterate(w) == nil {
 			return o
@@ -71,9 +76,9 @@ func (o *Owners) iterate(w *Wanted) error {
 // What looking into /proc costs, and starting the iterator, in microseconds of
 // CPU: only how they compare matters.
 const (
-	costProcess  = 15
-	costFile     = 3
-	costIterator = 4000
+	costProcess  = 10
+	costFile     = 2
+	costIterator = 2500
 )
 
 // A fileDir is a process, and the directory of its files.

@@ -1,7 +1,6 @@
 package taskfile
 
 import (
-	"bytes"
 	"encoding/binary"
 	"fmt"
 )
@@ -25,12 +24,18 @@ const (
 	btfVar       = 14
 	btfDatasec   = 15
 	btfDeclTag   = 17
-	btfTypeTag   = 18 // the last that has nothing behind it
 	btfEnum64    = 19
+	btfKinds     = 20
 
 	btfHeader = 24 // bytes
 	btfType   = 12
 	btfMember = 12
+)
+
+// What is behind a type, in bytes: some, and more for each of its parts.
+var (
+	behind    = [btfKinds]uint8{btfInt: 4, btfArray: 12, btfVar: 4, btfDeclTag: 4}
+	behindAll = [btfKinds]uint8{btfStruct: 12, btfUnion: 12, btfEnum: 8, btfFuncProto: 8, btfDatasec: 12, btfEnum64: 12}
 )
 
 // types are the kernel's types in the BPF Type Format.
@@ -68,101 +73,82 @@ func parseBTF(b []byte) (t types, err error) {
 	return t, nil
 }
 
-// name returns where a string is.
-func (t *types) name(s string) (uint32, bool) {
-	at := bytes.Index(t.strings, append(append([]byte{0}, s...), 0))
-	return uint32(at + 1), at >= 0
-}
-
 // called reports whether the string at at is s.
 func (t *types) called(at uint32, s string) bool {
 	n := uint64(at) + uint64(len(s))
 	return n < uint64(len(t.strings)) && t.strings[n] == 0 && string(t.strings[at:n]) == s
 }
 
-// A named is a type that is looked for.
-type named struct {
+// A found type is one that was looked for.
+type found struct {
 	name string
 	kind uint32
 
-	at   uint32 // of the name
 	id   uint32
 	body []byte // what is behind the type's head
 	bits bool   // offsets share their word with sizes of bit fields
 }
 
 // find looks for types, all in one pass: there are more than a hundred thousand.
-func (t *types) find(wanted []*named) error {
-	for _, w := range wanted {
-		at, ok := t.name(w.name)
-		if !ok {
-			return fmt.Errorf("%w: no %s", ErrNotSupported, w.name)
-		}
-		w.at = at
-	}
+func (t *types) find(wanted ...*found) error {
 	missing := len(wanted)
-	for id, head := range t.all() {
-		if !head.valid {
+	for id, at := uint32(1), 0; at < len(t.section); id++ {
+		name, info, body, next := t.head(at)
+		if next == 0 {
 			return btfError("a type that is not known, or one that is cut off")
 		}
-		for _, w := range wanted {
-			if w.at == head.name && w.kind == head.kind && w.id == 0 {
-				w.id, w.body, w.bits = id, head.body, head.bits
-				if missing--; missing == 0 {
-					return nil
+		if kind := info >> 24 & 0x1f; kind == btfStruct || kind == btfFunc {
+			for _, w := range wanted {
+				if w.kind == kind && w.id == 0 && t.called(name, w.name) {
+					w.id, w.body, w.bits = id, t.section[body:next], info>>31 == 1
+					if missing--; missing == 0 {
+						return nil
+					}
 				}
 			}
 		}
+		at = next
 	}
 	return fmt.Errorf("%w: a type is missing", ErrNotSupported)
 }
 
-// A typeHead is a type as it is found.
-type typeHead struct {
-	valid      bool
-	bits       bool
-	name, kind uint32
-	body       []byte
+// head reads the head of the type that begins at at, and says where the rest of it
+// and the next one are: next is zero if it is not known, or cut off.
+func (t *types) head(at int) (name, info uint32, body, next int) {
+	if len(t.section)-at < btfType {
+		return 0, 0, 0, 0
+	}
+	b := t.section[at : at+btfType]
+	name, info = binary.NativeEndian.Uint32(b), binary.NativeEndian.Uint32(b[4:])
+	kind := info >> 24 & 0x1f
+	if kind == 0 || kind >= btfKinds {
+		return 0, 0, 0, 0
+	}
+	body = at + btfType
+	next = body + int(behind[kind]) + int(behindAll[kind])*int(info&0xffff)
+	if next > len(t.section) {
+		next = 0
+	}
+	return name, info, body, next
 }
 
-// all walks over the types and their numbers. A type that is not valid is the
-// last.
-func (t *types) all() func(yield func(uint32, typeHead) bool) {
-	return func(yield func(uint32, typeHead) bool) {
-		b := t.section
-		for id := uint32(1); len(b) > 0; id++ {
-			if len(b) < btfType {
-				yield(id, typeHead{})
-				return
-			}
-			info := binary.NativeEndian.Uint32(b[4:])
-			n, kind := int(info&0xffff), info>>24&0x1f
-			switch kind {
-			case btfInt, btfVar, btfDeclTag:
-				n = 4
-			case btfArray:
-				n = 12
-			case btfStruct, btfUnion, btfDatasec, btfEnum64:
-				n *= 12
-			case btfEnum, btfFuncProto:
-				n *= 8
-			default:
-				if kind == 0 || kind > btfTypeTag {
-					yield(id, typeHead{})
-					return
-				}
-				n = 0
-			}
-			if len(b) < btfType+n {
-				yield(id, typeHead{})
-				return
-			}
-			if !yield(id, typeHead{true, info>>31 == 1, binary.NativeEndian.Uint32(b), kind, b[btfType : btfType+n]}) {
-				return
-			}
-			b = b[btfType+n:]
-		}
+// composite returns the structure or the union that has a number.
+func (t *types) composite(id uint32) (f found, ok bool) {
+	if t.looks++; t.looks > maxLooks {
+		return f, false
 	}
+	for at := 0; at < len(t.section); id-- {
+		_, info, body, next := t.head(at)
+		if next == 0 || id == 0 {
+			return f, false
+		}
+		if id == 1 {
+			f.kind, f.bits, f.body = info>>24&0x1f, info>>31 == 1, t.section[body:next]
+			return f, f.kind == btfStruct || f.kind == btfUnion
+		}
+		at = next
+	}
+	return f, false
 }
 
 // maxNested bounds structures without names within each other, and maxLooks how
@@ -174,22 +160,22 @@ const (
 
 // offset returns where a field is in a structure, in bytes. It may be in a
 // structure without a name within it, as with shuffled layouts.
-func (t *types) offset(of *named, field string) (int16, error) {
-	if off, ok := t.member(of.body, of.bits, field, maxNested); ok && off%8 == 0 && off/8 < 1<<15-8 {
+func (t *types) offset(of *found, field string) (int16, error) {
+	if off, ok := t.member(of, field, maxNested); ok && off%8 == 0 && off/8 < 1<<15-8 {
 		return int16(off / 8), nil
 	}
 	return 0, fmt.Errorf("%w: no field %s in %s", ErrNotSupported, field, of.name)
 }
 
-func (t *types) member(body []byte, bits bool, name string, depth int) (off uint32, ok bool) {
+func (t *types) member(of *found, name string, depth int) (off uint32, ok bool) {
 	place := func(m []byte) uint32 {
-		if off := binary.NativeEndian.Uint32(m[8:]); bits {
-			return off & 0xffffff
-		} else {
-			return off
+		off := binary.NativeEndian.Uint32(m[8:])
+		if of.bits {
+			off &= 0xffffff
 		}
+		return off
 	}
-	for m := body; len(m) >= btfMember; m = m[btfMember:] {
+	for m := of.body; len(m) >= btfMember; m = m[btfMember:] {
 		if t.called(binary.NativeEndian.Uint32(m), name) {
 			return place(m), true
 		}
@@ -197,27 +183,14 @@ func (t *types) member(body []byte, bits bool, name string, depth int) (off uint
 	if depth == 0 {
 		return 0, false
 	}
-	for m := body; len(m) >= btfMember; m = m[btfMember:] {
+	for m := of.body; len(m) >= btfMember; m = m[btfMember:] {
 		if binary.NativeEndian.Uint32(m) != 0 {
 			continue
 		}
-		if t.looks++; t.looks > maxLooks {
-			return 0, false
-		}
-		inner := binary.NativeEndian.Uint32(m[4:])
-		for id, head := range t.all() {
-			if !head.valid {
-				return 0, false
+		if inner, ok := t.composite(binary.NativeEndian.Uint32(m[4:])); ok {
+			if off, ok := t.member(&inner, name, depth-1); ok {
+				return place(m) + off, true
 			}
-			if id != inner {
-				continue
-			}
-			if head.kind == btfStruct || head.kind == btfUnion {
-				if off, ok := t.member(head.body, head.bits, name, depth-1); ok {
-					return place(m) + off, true
-				}
-			}
-			break
 		}
 	}
 	return 0, false
@@ -229,14 +202,14 @@ func readLayout(btf []byte) (l layout, err error) {
 	if err != nil {
 		return l, err
 	}
-	task, file, inode := &named{name: "task_struct", kind: btfStruct}, &named{name: "file", kind: btfStruct}, &named{name: "inode", kind: btfStruct}
-	iterator := &named{name: "bpf_iter_task_file", kind: btfFunc}
-	if err := t.find([]*named{task, file, inode, iterator}); err != nil {
+	task, file, inode := &found{name: "task_struct", kind: btfStruct}, &found{name: "file", kind: btfStruct}, &found{name: "inode", kind: btfStruct}
+	iterator := &found{name: "bpf_iter_task_file", kind: btfFunc}
+	if err := t.find(task, file, inode, iterator); err != nil {
 		return l, err
 	}
 	l.iterator = iterator.id
 	for _, f := range []struct {
-		of   *named
+		of   *found
 		name string
 		off  *int16
 	}{{task, "tgid", &l.tgid}, {task, "comm", &l.comm}, {file, "f_inode", &l.inode}, {inode, "i_ino", &l.ino}} {

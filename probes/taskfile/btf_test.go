@@ -75,7 +75,7 @@ func sample() *builder {
 	b.add("d", btfDatasec<<24|1, 7, 0, 4)                                                                       // 8
 	b.add("f", 16<<24)                                                                                          // 9, float
 	b.add("t", btfDeclTag<<24, 0)                                                                               // 10
-	b.add("g", btfTypeTag<<24)                                                                                  // 11
+	b.add("g", 18<<24)                                                                                          // 11
 	b.add("", btfEnum64<<24|1, b.name("b"), 1, 0)                                                               // 12
 	b.add("bpf_iter_task_file", 7<<24)                                                                          // 13, declared only
 	b.structure("", btfUnion, false, field{"x", 1, 0}, field{"comm", 3, 64})                                    // 14
