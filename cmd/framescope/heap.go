@@ -23,18 +23,23 @@ func limitHeap(limit int64) {
 		debug.SetMemoryLimit(limit)
 		return
 	}
-	debug.SetGCPercent(-1)
-	debug.SetMemoryLimit(calmHeap)
-	watchHeap(limit)
+	calm(calmHeap, calmLive, limit)
 }
 
-// watchHeap looks after each collection how much is alive, and goes over to the
-// ordinary pace once that is much.
-func watchHeap(limit int64) {
+// calm has the garbage collector wait until heap bytes are in use. Once more than
+// live bytes stay alive, it goes over to the ordinary pace, and limit.
+func calm(heap, live, limit int64) {
+	debug.SetGCPercent(-1)
+	debug.SetMemoryLimit(heap)
+	watchHeap(live, limit)
+}
+
+// watchHeap looks after each collection how much is alive.
+func watchHeap(live, limit int64) {
 	runtime.AddCleanup(new([16]byte), func(limit int64) {
-		live := []metrics.Sample{{Name: "/gc/heap/live:bytes"}}
-		if metrics.Read(live); live[0].Value.Uint64() < calmLive {
-			watchHeap(limit)
+		alive := []metrics.Sample{{Name: "/gc/heap/live:bytes"}}
+		if metrics.Read(alive); alive[0].Value.Uint64() < uint64(live) {
+			watchHeap(live, limit)
 			return
 		}
 		debug.SetGCPercent(50)

@@ -200,6 +200,8 @@ func openNamespaces(name string, notes *[]string) (all []*sockets.Lister, done f
 
 // list prints the sockets.
 func (f *socketsFlags) list() error {
+	// Rows are gone when they are printed.
+	calm(20<<20, 8<<20, 36<<20)
 	p := f.printer()
 	printed := false
 	for r, err := range f.rows(f.query()) {

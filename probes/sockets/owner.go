@@ -15,9 +15,10 @@ type Owner struct {
 
 // Owners says which processes hold which sockets. It is filled by FindOwners.
 type Owners struct {
-	table     []ownerEntry // open addressing by the inode; without one, a place is free
-	used      int
-	more      []ownerEntry // of sockets that several hold, or one several times
+	found [][]ownerEntry // not yet in table, in pieces: growing would copy
+	table []ownerEntry   // open addressing by the inode; without one, a place is free
+	more  []ownerEntry   // of sockets that several hold, or one several times
+
 	processes []process
 	numbers   map[int32]int32 // of processes by their ids
 
@@ -85,33 +86,56 @@ func (o *Owners) place(inode uint32) *ownerEntry {
 	}
 }
 
-// add notes that a process has a socket.
+// Pieces of Owners.found have so many entries at first, and at most.
+const (
+	smallPiece = 64
+	largePiece = 4096
+)
+
+// add notes that a process has a socket. What was added counts after index.
 func (o *Owners) add(inode, fd uint32, process int32) {
 	if inode == 0 {
 		return
 	}
-	if 4*(o.used+1) > 3*len(o.table) {
-		o.grow()
+	last := len(o.found) - 1
+	if last < 0 || len(o.found[last]) == cap(o.found[last]) {
+		size := smallPiece
+		if last >= 0 {
+			size = largePiece
+		}
+		o.found = append(o.found, make([]ownerEntry, 0, size))
+		last++
 	}
-	switch e := o.place(inode); {
-	case e.inode == 0:
-		*e = ownerEntry{inode, fd, process, 0}
-		o.used++
-	default:
-		// Many may share a socket: behind the first, not behind the last.
-		o.more = append(o.more, ownerEntry{inode, fd, process, e.next})
-		e.next = int32(len(o.more))
-	}
+	o.found[last] = append(o.found[last], ownerEntry{inode: inode, fd: fd, process: process})
 }
 
-func (o *Owners) grow() {
-	old := o.table
-	o.table = make([]ownerEntry, max(2*len(old), 1024))
-	for _, e := range old {
-		if e.inode != 0 {
-			*o.place(e.inode) = e
+// index puts what was found into the table, whose size is known now.
+func (o *Owners) index() {
+	size, all := 16, 0
+	for _, piece := range o.found {
+		all += len(piece)
+	}
+	for 3*size < 4*all {
+		size *= 2
+	}
+	o.table = make([]ownerEntry, size)
+	for i := 0; i < size; i += 4096 / 16 {
+		o.table[i].inode = 0 // who reads a page first has it come into memory twice
+	}
+	for _, piece := range o.found {
+		for _, f := range piece {
+			e := o.place(f.inode)
+			if e.inode == 0 {
+				*e = f
+				continue
+			}
+			// Many may share a socket: behind the first, not behind the last.
+			f.next = e.next
+			o.more = append(o.more, f)
+			e.next = int32(len(o.more))
 		}
 	}
+	o.found = nil
 }
 
 // Append appends the owners of the socket with the inode to dst.

@@ -67,6 +67,7 @@ func (o *Owners) iterate(w *Wanted) error {
 		}
 		o.add(s.Inode, s.FD, process)
 	}
+	o.index()
 	if !any {
 		return taskfile.ErrNotSupported // no socket on the whole system cannot be
 	}
@@ -183,6 +184,7 @@ func (o *Owners) look(list []fileDir, w *Wanted) {
 		})
 	}
 	wg.Wait()
+	o.index()
 }
 
 func (o *Owners) take(s *scanner) {
