@@ -234,7 +234,11 @@ func (f *socketsFlags) count(r *sockets.Row) {
 // say says once, below the table, what is missing.
 func (f *socketsFlags) say() {
 	if f.unowned > 0 {
-		f.notes = append(f.notes, output.Count(f.unowned, "socket", "sockets")+" without a process: "+noOwner(f.owners))
+		asked := ""
+		if f.owners.From == sockets.FromIterator {
+			asked = " in " + f.owners.From.String()
+		}
+		f.notes = append(f.notes, output.Count(f.unowned, "socket", "sockets")+" without a process"+asked+": "+noOwner(f.owners))
 	}
 	for i, n := range f.notes {
 		if !slices.Contains(f.notes[:i], n) {
