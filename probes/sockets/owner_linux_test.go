@@ -5,6 +5,7 @@ import (
 	"math"
 	"os"
 	"os/exec"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -13,6 +14,65 @@ import (
 
 	"framescope/capture/capability"
 )
+
+// A child of TestLeaderGone opens a socket and ends the thread that it began with,
+// on which init runs.
+func init() {
+	if os.Getenv("SOCKETS_LEADER") == "" {
+		return
+	}
+	runtime.LockOSThread()
+	fd, err := unix.Socket(unix.AF_UNIX, unix.SOCK_DGRAM, 0)
+	if err != nil {
+		os.Exit(1)
+	}
+	go func() {
+		for {
+			if b, err := os.ReadFile("/proc/self/stat"); err == nil && strings.Contains(string(b), ") Z ") {
+				break
+			}
+			runtime.Gosched()
+		}
+		var st unix.Stat_t
+		_ = unix.Fstat(fd, &st)
+		fmt.Println(st.Ino)
+		_, _ = os.Stdin.Read(make([]byte, 1))
+		os.Exit(0)
+	}()
+	_, _, _ = unix.Syscall(unix.SYS_EXIT, 0, 0, 0)
+}
+
+// A process whose first thread has ended holds what it held: /proc shows that of
+// its other threads only.
+func TestLeaderGone(t *testing.T) {
+	if filesOf("/proc/self/fd") == 0 {
+		t.Skip("/proc does not tell how many files a process has: that is since Linux 6.2")
+	}
+	child := exec.Command("/proc/self/exe")
+	child.Env = append(os.Environ(), "SOCKETS_LEADER=1")
+	in, err := child.StdinPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	out, err := child.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := child.Start(); err != nil {
+		t.Fatal(err)
+	}
+	defer func() { in.Close(); _ = child.Wait() }()
+	var inode uint32
+	if _, err := fmt.Fscan(out, &inode); err != nil {
+		t.Fatal(err)
+	}
+	o := &Owners{}
+	list, _ := fileDirs(processes(), math.MaxInt64)
+	o.look(list, &Wanted{All: true})
+	if got := o.Append(nil, inode); len(got) != 1 || got[0].PID != child.Process.Pid {
+		t.Errorf("%+v, want process %d", got, child.Process.Pid)
+	}
+}
 
 // inodeOfFile returns the inode of an open file.
 func inodeOfFile(t *testing.T, fd int) uint32 {
