@@ -122,7 +122,7 @@ func findFraming(arg string) (*framing.Framing, error) {
 		if errors.Is(openErr, os.ErrNotExist) && !strings.ContainsAny(name, "./\\") {
 			return nil, hinted{fmt.Errorf("there is no framing %q, nor a file of that name", name), "there are: " + strings.Join(framing.Names(), ", ")}
 		}
-		return nil, openErr
+		return nil, hinted{openErr, "framescope framings lists those that are built in"}
 	}
 	defer file.Close()
 	src, err := io.ReadAll(io.LimitReader(file, maxSpecFile))

@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -19,7 +20,7 @@ import (
 // hexdumpFlags are what `framescope hexdump` was told.
 type hexdumpFlags struct {
 	format, framing, from, payload, color, diff string
-	offset, length                              int64
+	offset, length                              byteCount
 	columns, width                              int
 	hex, reverse, all                           bool
 }
@@ -64,8 +65,8 @@ after everything that could be decoded was printed; 3 a file that you may not re
 	fl.SortFlags = false
 	fl.StringVar(&f.framing, "framing", "", "the framing: a `name`, or a file that declares one; options behind commas: order=little, max=BYTES, magic=NUMBER")
 	fl.StringVar(&f.format, "format", "", "canonical, xxd, annotated or json; annotated with --framing, else canonical")
-	fl.Int64VarP(&f.offset, "offset", "s", 0, "`bytes` to pass over before the first one")
-	fl.Int64VarP(&f.length, "length", "n", -1, "`bytes` to read at most; -1: all")
+	fl.VarP(&f.offset, "offset", "s", "`bytes` to pass over before the first one, such as 4096, 0x1000 or 4K")
+	fl.VarP(&f.length, "length", "n", "`bytes` to read at most; -1: all")
 	fl.BoolVar(&f.hex, "hex", false, "the input is hex text")
 	fl.BoolVarP(&f.reverse, "reverse", "r", false, "write the bytes that a dump or hex text stands for")
 	fl.StringVar(&f.diff, "diff", "", "show where the input differs from this `file`")
@@ -89,6 +90,26 @@ after everything that could be decoded was printed; 3 a file that you may not re
 		return framing.Names(), cobra.ShellCompDirectiveDefault
 	})
 	return c
+}
+
+// A byteCount is a flag for a number of bytes of any size.
+type byteCount int64
+
+func (n *byteCount) String() string { return strconv.FormatInt(int64(*n), 10) }
+
+func (n *byteCount) Type() string { return "bytes" }
+
+func (n *byteCount) Set(v string) error {
+	if i, err := strconv.ParseInt(v, 0, 64); err == nil {
+		*n = byteCount(i)
+		return nil
+	}
+	var s size
+	if s.Set(v) != nil {
+		return errors.New("expected a number of bytes such as 4096, 0x1000 or 4K")
+	}
+	*n = byteCount(s)
+	return nil
 }
 
 // check looks at flags that do not go together.
@@ -141,10 +162,13 @@ func hexdump(std stdio, f *hexdumpFlags, name string) error {
 			return err
 		}
 	}
+	if f.reverse && terminal(std.out) {
+		return hinted{errors.New("hexdump -r: standard output is a terminal, and bytes may do anything to it"), "try: framescope hexdump -r " + shellQuote(name) + " >message.bin"}
+	}
 	if name == "-" && terminal(std.in) {
 		return hinted{errors.New("hexdump: no file is named"), "try: framescope hexdump FILE, or pipe bytes into it"}
 	}
-	skip := f.offset
+	skip := int64(f.offset)
 	if f.hex || f.reverse { // the offset is one of the bytes that the text stands for
 		skip = 0
 	}
@@ -162,12 +186,12 @@ func hexdump(std stdio, f *hexdumpFlags, name string) error {
 	}
 	var r io.Reader = in
 	if f.hex {
-		if r, err = hexText(in, name, f.offset); err != nil {
+		if r, err = hexText(in, name, int64(f.offset)); err != nil {
 			return err
 		}
 	}
 	if f.length >= 0 {
-		r = io.LimitReader(r, f.length)
+		r = io.LimitReader(r, int64(f.length))
 	}
 	color := f.color == "always" || f.color == "auto" && terminal(std.out) && os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb"
 	width := f.width
@@ -230,16 +254,27 @@ func openBytes(std stdio, name string, offset int64) (*byteInput, error) {
 		return in, nil
 	}
 	if st, err := file.Stat(); err == nil && st.Mode().IsRegular() && name != "-" {
-		in.off = min(offset, st.Size())
-		_, err := file.Seek(in.off, io.SeekStart)
+		if offset > st.Size() {
+			file.Close()
+			return nil, beyond(name, offset, st.Size())
+		}
+		_, err := file.Seek(offset, io.SeekStart)
 		return in, err
 	}
-	n, err := io.CopyN(io.Discard, file, offset)
-	if errors.Is(err, io.EOF) {
-		err = nil
+	if n, err := io.CopyN(io.Discard, file, offset); errors.Is(err, io.EOF) {
+		return nil, beyond(name, offset, n)
+	} else if err != nil {
+		return nil, explainBytes(name, err)
 	}
-	in.off = n
-	return in, err
+	return in, nil
+}
+
+// beyond is the error for an offset that the input does not have.
+func beyond(name string, offset, size int64) error {
+	if name == "-" {
+		name = "standard input"
+	}
+	return fmt.Errorf("%s has %s: there is no offset %d", name, output.Count(size, "byte", "bytes"), offset)
 }
 
 // maxHex bounds what hex text stands for.
@@ -256,7 +291,10 @@ func hexText(in *byteInput, name string, offset int64) (io.Reader, error) {
 		}
 		return nil, fmt.Errorf("%s: %w", name, err)
 	}
-	in.off = min(offset, int64(b.Len()))
+	if offset > int64(b.Len()) {
+		return nil, beyond(name, offset, int64(b.Len()))
+	}
+	in.off = offset
 	b.Next(int(in.off))
 	return &b.Buffer, nil
 }
@@ -287,7 +325,7 @@ const maxDiff = 256 << 20
 
 // diffBytes shows where two inputs differ.
 func diffBytes(std stdio, f *hexdumpFlags, r io.Reader, name string, color bool) error {
-	skip := f.offset
+	skip := int64(f.offset)
 	if f.hex {
 		skip = 0
 	}
@@ -298,12 +336,12 @@ func diffBytes(std stdio, f *hexdumpFlags, r io.Reader, name string, color bool)
 	defer other.Close()
 	var second io.Reader = other
 	if f.hex {
-		if second, err = hexText(other, f.diff, f.offset); err != nil {
+		if second, err = hexText(other, f.diff, int64(f.offset)); err != nil {
 			return err
 		}
 	}
 	if f.length >= 0 {
-		second = io.LimitReader(second, f.length)
+		second = io.LimitReader(second, int64(f.length))
 	}
 	a, err := io.ReadAll(io.LimitReader(second, maxDiff+1))
 	if err != nil {
@@ -316,7 +354,7 @@ func diffBytes(std stdio, f *hexdumpFlags, r io.Reader, name string, color bool)
 	if len(a) > maxDiff || len(b) > maxDiff {
 		return fmt.Errorf("--diff: an input has more than %d bytes; try --offset and --length", maxDiff)
 	}
-	d := dump.Diff{W: std.out, Color: color, Base: f.offset}
+	d := dump.Diff{W: std.out, Color: color, Base: int64(f.offset)}
 	fmt.Fprintf(std.out, "- %s\n+ %s\n", output.Visible(f.diff), output.Visible(name))
 	differs, err := d.Write(a, b)
 	if err != nil {

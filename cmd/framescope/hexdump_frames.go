@@ -54,9 +54,9 @@ type frameDump struct {
 // dumpFrames shows the frames of the input.
 func dumpFrames(std stdio, f *hexdumpFlags, fr *framing.Framing, r io.Reader, name string, width int, color bool) error {
 	from := map[string]framing.Direction{"": framing.Either, "client": framing.Client, "server": framing.Server}[f.from]
-	fd := frameDump{d: framing.Decoder{Framing: fr, From: from, Resync: true}, base: f.offset, resumed: -1}
+	fd := frameDump{d: framing.Decoder{Framing: fr, From: from, Resync: true}, base: int64(f.offset), resumed: -1}
 	if f.format == "json" {
-		fd.p = newFrameJSON(std.out, fr, f.payload, f.offset)
+		fd.p = newFrameJSON(std.out, fr, f.payload, int64(f.offset))
 	} else {
 		fd.p = newFrameText(std.out, f, width, color)
 	}
@@ -108,6 +108,9 @@ func dumpFrames(std stdio, f *hexdumpFlags, fr *framing.Framing, r io.Reader, na
 		hint = fmt.Sprintf("decoding went on at the next magic, offset %d", fd.resumed)
 	case fd.faults > 1:
 		hint = fmt.Sprintf("and %d more", fd.faults-1)
+	}
+	if from == framing.Either && fr.Sided() {
+		hint += "\n  say who sent the bytes: --dir client or --dir server"
 	}
 	return hinted{fd.err, hint}
 }
@@ -235,7 +238,7 @@ func newFrameText(out io.Writer, f *hexdumpFlags, width int, color bool) *frameT
 			cols = 16
 		}
 	}
-	t := &frameText{out: out, base: f.offset, mode: f.payload}
+	t := &frameText{out: out, base: int64(f.offset), mode: f.payload}
 	t.a = dump.Annotator{W: out, Columns: cols, Width: width, Color: color}
 	if f.payload == "full" || f.all {
 		t.a.Rows = -1
@@ -343,7 +346,9 @@ func (t *frameText) flush() error { return t.a.Flush() }
 
 func (t *frameText) close(frames, bytes int64, faults int) error {
 	t.finish()
-	t.a.Gap()
+	if t.begun {
+		t.a.Gap()
+	}
 	line := output.Count(frames, "frame", "frames") + ", " + output.Bytes(bytes)
 	if faults > 0 {
 		line += "   " + output.Count(int64(faults), "error", "errors")

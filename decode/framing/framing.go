@@ -80,6 +80,17 @@ func (f *Framing) MaxHeader() int { return f.maxHeader }
 // MaxPayload is the length of the longest payload in bytes.
 func (f *Framing) MaxPayload() int64 { return f.maxPayload }
 
+// Sided reports whether the framing tells more where it is known who sent the
+// bytes: some frames are then of one side.
+func (f *Framing) Sided() bool {
+	for i := range f.variants {
+		if f.variants[i].sided {
+			return true
+		}
+	}
+	return false
+}
+
 // A Header is the header of one frame. It belongs to the Decoder that filled
 // it.
 type Header struct {

@@ -177,7 +177,7 @@ func (v *variant) measure(fr *Framing, b []byte, h *Header) (size int, total int
 				}
 				if bf.strict && !sure {
 					if _, ok := bf.names[bf.value(val, f.size)]; !ok {
-						return 0, 0, fr.fault(pos, f.size, bf.name, "found %d, expected %s", bf.value(val, f.size), known(bf.names))
+						return 0, 0, fr.fault(pos, f.size, bf.name, "found %s, expected %s", numberText(bf.value(val, f.size), nil, bf.show, 1), known(bf.names, bf.show, 1))
 					}
 				}
 			}
@@ -200,7 +200,7 @@ func (v *variant) measure(fr *Framing, b []byte, h *Header) (size int, total int
 			}
 			if f.strict {
 				if _, ok := f.names[val]; !ok {
-					return 0, 0, fr.fault(start, pos-start, f.name, "found %d, expected %s", val, known(f.names))
+					return 0, 0, fr.fault(start, pos-start, f.name, "found %s, expected %s", numberText(val, nil, f.show, f.size), known(f.names, f.show, f.size))
 				}
 			}
 		}

@@ -191,7 +191,7 @@ func leb128(fr *Framing, f *field, b []byte, pos, n int) (val uint64, end int, e
 }
 
 // known returns the numbers that have names, as an error lists them.
-func known(names map[uint64]string) string {
+func known(names map[uint64]string, s show, size int) string {
 	numbers := slices.Sorted(maps.Keys(names))
 	var b strings.Builder
 	for i, n := range numbers {
@@ -203,7 +203,7 @@ func known(names map[uint64]string) string {
 		case i > 0:
 			b.WriteString(", ")
 		}
-		b.WriteString(strconv.FormatUint(n, 10))
+		b.WriteString(numberText(n, nil, s, size))
 	}
 	return b.String()
 }

@@ -49,7 +49,7 @@ func (n *node) what() string {
 	case '0':
 		return "nothing"
 	}
-	return strconv.Quote(n.text)
+	return quoted([]byte(n.text))
 }
 
 // parseYAML reads one document without anchors, tags and other surprises.
