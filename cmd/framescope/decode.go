@@ -7,7 +7,9 @@ import (
 	"io"
 	"os"
 	"slices"
+	"strconv"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -15,6 +17,7 @@ import (
 	"framescope/capture/pcapfile"
 	"framescope/cmd/framescope/internal/output"
 	"framescope/decode/flow"
+	"framescope/decode/record"
 )
 
 // decodeFlags are what `framescope decode` was told.
@@ -74,7 +77,18 @@ func decodeFiles(std stdio, f *decodeFlags, files []string) error {
 	}
 	ctx, stop := interruptible()
 	defer stop()
-	d := decoding{std: std, cfg: cfg, out: out, ctx: ctx}
+	d := decoding{std: std, out: out, ctx: ctx}
+	var dumped atomic.Bool
+	if match := cfg.Match; f.hexdump != "" {
+		cfg.Match = func(r record.Record) bool {
+			ok := match(r)
+			if t := r.Type(); ok && (t == record.TypeFrame || t == record.TypeDeclared) && !dumped.Load() {
+				dumped.Store(true)
+			}
+			return ok
+		}
+	}
+	d.cfg = cfg
 	if d.filter, err = newFileFilter(f.capture); err != nil {
 		return err
 	}
@@ -103,6 +117,17 @@ func decodeFiles(std stdio, f *decodeFlags, files []string) error {
 	if ctx.Err() != nil {
 		return status(130)
 	}
+	switch {
+	case len(cfg.Framings) > 0 && d.declared == 0:
+		var ports []string
+		for _, f := range cfg.Framings {
+			ports = append(ports, strconv.Itoa(int(f.Port)))
+		}
+		complain(std.err, hinted{errors.New("no frame of a declared framing: TCP port " + strings.Join(ports, ", ")),
+			"no connection has that port, or its bytes do not fit; see: framescope decode --select conn"})
+	case f.hexdump != "" && !dumped.Load() && code == exitDone:
+		complain(std.err, hinted{errors.New("no frame matches --hexdump"), "try: --hexdump all"})
+	}
 	if code != exitDone {
 		return status(code)
 	}
@@ -125,8 +150,10 @@ type decoding struct {
 	out    *output.Printer
 	bar    *progress
 	filter *fileFilter
-	ctx    context.Context // done when the user wants an end
-	broken error           // the output cannot be written any more
+	// declared counts the frames of declared framings.
+	declared int64
+	ctx      context.Context // done when the user wants an end
+	broken   error           // the output cannot be written any more
 }
 
 // batchBytes is how much of a capture goes through the engine at once.
@@ -186,6 +213,7 @@ func (d *decoding) decode(name string, r *pcapfile.Reader) error {
 	d.cfg.FirstConn += sum.Connections
 	d.cfg.FirstFlow += sum.Flows
 	d.cfg.FirstMembership += sum.Memberships
+	d.declared += sum.Declared
 	if r.Mapped() {
 		r.Close() // others may be at work still, in a read that does not end
 	}
