@@ -145,3 +145,29 @@ func TestDeclaredWrong(t *testing.T) {
 		}
 	}
 }
+
+// PostgreSQL and Redis are called the same whether their framing was declared or
+// not, and all that they sent is frames.
+func TestDeclaredDatabases(t *testing.T) {
+	for name, port := range map[string]uint16{"postgresql": 5432, "redis": 6379} {
+		ps := recording(t, name)
+		declared := decode(t, ps, declare(t, port, name, framing.Options{}, framing.Either))
+		if declared.summary.Declared < 200 || declared.summary.Undecoded != 0 || len(declared.findings()) != 0 {
+			t.Errorf("%s: %d frames, %d bytes not decoded, %q", name, declared.summary.Declared, declared.summary.Undecoded, declared.findings())
+		}
+		for _, r := range []*result{declared, decode(t, ps, nil)} {
+			conns := r.of("conn", "")
+			for _, c := range conns {
+				if get(c, "network", "protocol") != name {
+					t.Errorf("%s: %v", name, c)
+				}
+			}
+			if len(conns) != 8 {
+				t.Errorf("%s: %d connections, want 8", name, len(conns))
+			}
+		}
+		if feedRaw(t, name, declare(t, port, name, framing.Options{}, framing.Either)) != declared.summary.Declared {
+			t.Errorf("%s: frames without their bytes", name)
+		}
+	}
+}
