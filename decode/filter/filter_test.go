@@ -46,6 +46,10 @@ func TestMatch(t *testing.T) {
 		{"finding", "finding"},
 
 		// Numbers.
+		{"conn == C1 and type == conn", "conn"},
+		{"conn == 1 and type == conn", "conn"},
+		{"conn == U1", ""},
+		{"conn == G1", ""},
 		{"websocket.bytes == 11", "ws_frame"},
 		{"websocket.bytes == 0xb", "ws_frame"},
 		{"websocket.bytes eq 11", "ws_frame"},

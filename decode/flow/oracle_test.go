@@ -105,7 +105,8 @@ var accepted = []struct {
 	{"a protocol on another port than usual: tshark goes by the port", "", "smtp dns irc socks openvpn vxlan tls", "-"},
 	{"HTTP over SOCKS: tshark missed the beginning, or the port is that of HTTP", "arkime/tests/pcap", "socks irc", "http"},
 	{"a bind on port 445: tshark goes by the port", "dcerpc_synthetic", "dcerpc", "nbss"},
-	{"an upgrade from HTTP/1: it is named by what it became", "a1_h2_websocket_deflate", "http2", "http"},
+	{"HTTP/2, which tshark hands over from HTTP: it is named by what it is", "", "http2", "http"},
+	{"tshark knows it on its port only, or not at all", "testdata/framings", "grpc magic-length-crc32", "-"},
 }
 
 const identified = "testdata/identified.txt"
@@ -115,7 +116,7 @@ func writeIdentified(t *testing.T, root string, names []string) {
 	var out bytes.Buffer
 	for _, name := range names {
 		rows := map[string][]string{}
-		for _, v := range asked(filepath.Join(root, name)) {
+		for _, v := range asked(pathOf(root, name)) {
 			k := v.transport + "\t" + v.names
 			rows[k] = append(rows[k], strconv.FormatInt(v.packet, 10))
 		}
@@ -210,7 +211,8 @@ func agrees(name, theirs string) bool {
 }
 
 // captures returns the captures beside the repository, but for those of MPTCP: most
-// show one subflow of several.
+// show one subflow of several; and those of framings in it, whose names begin with
+// testdata. The others in it are among the first.
 func captures(t *testing.T) (root string, names []string) {
 	root = "../../../shared/corpora"
 	if _, err := os.Stat(root); err != nil {
@@ -231,7 +233,22 @@ func captures(t *testing.T) (root string, names []string) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	own, err := filepath.Glob("../../testdata/framings/*.pcap")
+	if err != nil || len(own) == 0 {
+		t.Fatalf("no captures of framings: %v", err)
+	}
+	for _, path := range own {
+		names = append(names, "testdata/framings/"+filepath.Base(path))
+	}
 	return root, names
+}
+
+// pathOf returns the path of a capture.
+func pathOf(root, name string) string {
+	if strings.HasPrefix(name, "testdata/") {
+		return filepath.Join("../..", name)
+	}
+	return filepath.Join(root, name)
 }
 
 // Every flow of the captures has the name that tshark gives it, or there is a reason
@@ -248,7 +265,7 @@ func TestIdentifyOracle(t *testing.T) {
 		if len(theirs[file]) == 0 {
 			continue
 		}
-		n := namesOf(t, filepath.Join(root, file))
+		n := namesOf(t, pathOf(root, file))
 	flows:
 		for _, v := range theirs[file] {
 			if why, ok := n.packet[v.packet]; ok && why != v.transport {
@@ -307,7 +324,7 @@ func TestIdentifyAsked(t *testing.T) {
 		"arkime/tests/pcap/ntlm_synthetic.pcap", "nDPI/tests/cfgs/default/pcap/quic-v2.pcapng", "tcpdump/tests/eapon1.pcap",
 		"arkime/tests/pcap/bt-udp.pcap", "zeek/testing/btest/Traces/tls/dtls13-cid.pcap", "recorded/ws/h31_plain_to_tls_go.pcap",
 	} {
-		got := asked(filepath.Join(root, file))
+		got := asked(pathOf(root, file))
 		if len(got) == 0 || len(got) != len(want[file]) {
 			t.Errorf("%s: %d flows, %d are written down", file, len(got), len(want[file]))
 		}

@@ -18,8 +18,9 @@ func (t *table) line(id int64, peers []byte, e *ending) {
 	row := func(id, peers, protocol, end, time, last string) []byte {
 		b := append(left(nil, id, 6), "  "...)
 		b = append(left(b, peers, addresses), "  "...)
-		b = append(left(b, protocol, 9), "  "...)
-		b = append(left(b, end, 10), "  "...)
+		// A long name takes of the next column what that leaves.
+		both := append(append(left(nil, protocol, 9), "  "...), end...)
+		b = append(left(b, string(both), 21), "  "...)
 		b, _ = fit(nil, append(left(b, time, 9), last...), t.o.Width, false)
 		return bytes.TrimRight(b, " ")
 	}
