@@ -38,7 +38,14 @@ func isMongoDB(client, server Start) (string, verdict) {
 				return yes
 			}
 		case 1: // OP_REPLY
-			if le32(b[8:]) > 0 && le32(b[16:]) <= 15 {
+			if le32(b[8:]) == 0 || le32(b[16:]) > 15 || le32(b) < 41 {
+				return no
+			}
+			if len(b) < 42 {
+				return d.short()
+			}
+			// A document, as long as it says.
+			if n := le32(b[36:]); le32(b[32:]) > 0 && b[40] > 0 && b[40] < 0x14 && b[41] > ' ' && b[41] < 0x7f && n >= 5 && n <= le32(b)-36 && (le32(b[32:]) > 1 || n == le32(b)-36) {
 				return yes
 			}
 		}
@@ -65,9 +72,13 @@ func isKafka(client, server Start) (string, verdict) {
 	if name > 0 && !printable(b[14:min(len(b), 14+name)]) {
 		return Kafka, no
 	}
+	if name > len(b)-14 {
+		return Kafka, client.short()
+	}
 	switch {
 	case len(server.Data) >= 8:
-		if be32(server.Data[4:]) == be32(b[8:]) && be32(server.Data) >= 4 && be32(server.Data) < 1<<28 {
+		// Small numbers are alike in many protocols: a name or a number tells.
+		if be32(server.Data[4:]) == be32(b[8:]) && (name > 0 || be32(b[8:]) > 0 && size+4 == int64(len(b))) && be32(server.Data) >= 4 && be32(server.Data) < 1<<28 {
 			return Kafka, yes
 		}
 		return Kafka, no

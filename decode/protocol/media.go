@@ -225,9 +225,9 @@ func isGQUIC(d *Datagram) (weight, bool) {
 	switch {
 	case len(b) < 13:
 		return alien, false
-	case b[0]&0x89 == 0x09 && version(b[9:]): // 8 bytes of connection id, and a version
+	case b[0]&0x89 == 0x09 && version(b[9:]) && d.Wire >= 1000: // 8 bytes of connection id, and a version
 		return sure, false
-	case b[0]&0xc0 == 0xc0 && version(b[1:]): // Q046
+	case b[0]&0xc0 == 0xc0 && version(b[1:]) && len(b) > 5: // Q046
 		return sure, false
 	}
 	return alien, false

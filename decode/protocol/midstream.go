@@ -78,15 +78,15 @@ func http2Frame(b []byte) int {
 	ok := stream < 1<<31 && size <= 1<<17
 	switch typ {
 	case 0:
-		ok = ok && stream != 0 && flags&^0x09 == 0
+		ok = ok && stream != 0 && flags&^0x09 == 0 && (size > 0 || flags == 1)
 	case 1:
 		ok = ok && stream != 0 && flags&^0x2d == 0 && size > 0
 	case 2:
 		ok = ok && stream != 0 && size == 5
 	case 3, 8:
-		ok = ok && size == 4 && flags == 0
+		ok = ok && size == 4 && flags == 0 && (len(b) < 13 || typ == 3 || be32(b[9:]) > 0)
 	case 4:
-		ok = ok && stream == 0 && size%6 == 0 && flags&^1 == 0 && size <= 96
+		ok = ok && stream == 0 && (size == 0 && flags == 1 || size > 0 && size%6 == 0 && flags == 0) && size <= 96
 	case 6:
 		ok = ok && stream == 0 && size == 8 && flags&^1 == 0
 	case 7:
@@ -178,5 +178,5 @@ var midstream = [...]struct {
 	frame  func(b []byte) int
 	enough int
 }{
-	{AMQP, amqpFrame, 2}, {HTTP2, http2Frame, 3}, {PostgreSQL, postgresFrame, 4}, {MQTT, mqttFrame, 3},
+	{AMQP, amqpFrame, 2}, {HTTP2, http2Frame, 4}, {PostgreSQL, postgresFrame, 4}, {MQTT, mqttFrame, 3},
 }

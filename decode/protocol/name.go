@@ -56,18 +56,19 @@ func message(b []byte, wire int) (weight, bool) {
 		}
 		return alien, false
 	}
-	at, n := 12, 0
+	at, n, named := 12, 0, false
 	for ; n < questions+records; n++ {
 		next, ok := domain(b, at)
 		head := 10
 		if n < questions {
 			head = 4
 		}
+		named = named || next > at+1 // not the root
 		if !ok || next+head > wire {
 			return damaged(n, questions), answer
 		}
 		if next+head > len(b) {
-			return weighed(n), answer
+			return weighed(n, named), answer
 		}
 		typ, of := be16(b[next:]), be16(b[next+2:])
 		if typ == 0 || !class(of) && (typ != 41 || n < questions) { // OPT has a size there
@@ -81,11 +82,11 @@ func message(b []byte, wire int) (weight, bool) {
 			return damaged(n, questions), answer
 		}
 		if at > len(b) {
-			return weighed(n), answer
+			return weighed(n, named), answer
 		}
 	}
-	if at != wire && questions+records < 2 && wire-at > 64 {
-		return likely, answer // something stands behind it
+	if !named || at != wire && questions+records < 2 && wire-at > 64 {
+		return likely, answer // it says little, or something stands behind it
 	}
 	return sure, answer
 }
@@ -99,9 +100,10 @@ func damaged(n, questions int) weight {
 	return alien
 }
 
-// weighed is the weight of a message that was cut behind n of its parts.
-func weighed(n int) weight {
-	if n > 0 {
+// weighed is the weight of a message that was cut behind n of its parts; named says
+// that there was a name.
+func weighed(n int, named bool) weight {
+	if n > 0 && named {
 		return sure
 	}
 	return likely
@@ -136,6 +138,11 @@ func domain(b []byte, at int) (int, bool) {
 		default:
 			if size += n + 1; size > 255 {
 				return at, false
+			}
+			for _, c := range b[at+1 : min(len(b), at+1+n)] {
+				if c < ' ' { // nobody has such names
+					return at, false
+				}
 			}
 			at += n + 1
 		}

@@ -74,6 +74,9 @@ func isSOCKS(client, server Start) (string, verdict) {
 			}
 			return SOCKS, server.short()
 		}
+		if rest := b[2+int(b[1]):]; len(rest) > 0 && rest[0] != 5 && rest[0] != 1 {
+			return SOCKS, no
+		}
 		for _, m := range b[2 : 2+int(b[1])] {
 			if s[0] == 5 && (s[1] == m || s[1] == 0xff) {
 				return SOCKS, yes
@@ -153,7 +156,7 @@ func isOpenFlow(client, server Start) (string, verdict) {
 		return OpenFlow, no
 	}
 	switch {
-	case a > 0 && b > 0, a > 2 && server.Over || b > 2 && client.Over:
+	case a > 0 && b > 0 && client.Data[0] > 0 && client.Data[1]|server.Data[1] == 0, a > 0 && b > 0 && a+b >= 6 && client.Data[0] == server.Data[0], a > 4 && server.Over || b > 4 && client.Over:
 		return OpenFlow, yes
 	case len(client.Data)+len(server.Data) > 0 && !(client.Over && server.Over):
 		return OpenFlow, maybe
@@ -183,7 +186,7 @@ func isDiameter(client, server Start) (string, verdict) {
 	return either(client, server, Diameter, func(d Start) verdict {
 		b := d.Data
 		for i, c := range b[:min(len(b), 8)] {
-			if i == 0 && c != 1 || i == 3 && (be24(b[1:]) < 20 || be24(b[1:])%4 != 0) || i == 4 && c&0x0f != 0 || i == 7 && be24(b[5:]) < 257 {
+			if i == 0 && c != 1 || i == 3 && (be24(b[1:]) < 20 || be24(b[1:])%4 != 0) || i == 4 && c&0x0f != 0 || i == 7 && (be24(b[5:]) < 257 || be24(b[5:]) > 330 && be24(b[5:]) < 1<<23) {
 				return no
 			}
 		}
@@ -194,7 +197,8 @@ func isDiameter(client, server Start) (string, verdict) {
 			return d.short()
 		}
 		// Its flags and its length have to be those of an attribute.
-		if size := be24(b[25:]); be32(b[20:]) > 0 && be32(b[20:]) < 2000 && b[24]&0x1f == 0 && size >= 8 && size <= be24(b[1:])-20 {
+		first := be32(b[20:])
+		if size := be24(b[25:]); (first == 263 || first == 264 || first == 268 || first == 283 || first == 293) && b[24]&0x1f == 0 && size >= 8 && size <= be24(b[1:])-20 {
 			return yes
 		}
 		return no

@@ -59,9 +59,15 @@ func isNTP(d *Datagram) (weight, bool) {
 	switch {
 	case version == 0 || version > 4:
 		return alien, false
-	case mode == 6 && d.Wire >= 12, mode == 7 && d.Wire >= 8:
-		if d.on(123) {
-			return likely, b[0+mode2(mode)]&0x80 != 0
+	case mode == 6 && len(b) >= 12:
+		// What is said to follow does, with padding and an authenticator.
+		if n := 12 + be16(b[10:]); b[0]>>6 == 0 && n <= d.Wire && d.Wire <= n+3+28 && d.on(123) {
+			return likely, b[1]&0x80 != 0
+		}
+		return alien, false
+	case mode == 7 && d.Wire >= 8 && len(b) >= 8:
+		if (b[2] == 0 || b[2] == 2 || b[2] == 3) && d.on(123) {
+			return likely, b[0]&0x80 != 0
 		}
 		return alien, false
 	case mode == 0 && version != 1 || mode > 5 || d.Wire < 48 || d.Wire > 48 && (d.Wire-48)%4 != 0 || len(b) < 48:
@@ -72,14 +78,6 @@ func isNTP(d *Datagram) (weight, bool) {
 		return alien, false
 	}
 	return likely, mode == 4
-}
-
-// mode2 returns where the bit is that says that a control message is an answer.
-func mode2(mode byte) int {
-	if mode == 7 {
-		return 0
-	}
-	return 1
 }
 
 // isSSDP looks for the first line of a search, of an announcement, or of an answer
@@ -158,9 +156,9 @@ func isWireGuard(d *Datagram) (weight, bool) {
 		return alien, false
 	}
 	switch {
-	case b[0] == 1 && d.Wire == 148:
+	case b[0] == 1 && d.Wire == 148 && len(b) >= 40 && bytes.Count(b[4:40], []byte{0}) < 8:
 		return sure, false
-	case b[0] == 2 && d.Wire == 92:
+	case b[0] == 2 && d.Wire == 92 && len(b) >= 44 && bytes.Count(b[4:44], []byte{0}) < 8:
 		return sure, true
 	case b[0] == 3 && d.Wire == 64, b[0] == 4 && d.Wire >= 32 && d.Wire%16 == 0:
 		return likely, false
@@ -202,11 +200,22 @@ func isTFTP(d *Datagram) (weight, bool) {
 			return likely, true
 		}
 	case 6: // RFC 2347
-		if d.whole() && b[len(b)-1] == 0 && printable(bytes.ReplaceAll(b[2:], []byte{0}, []byte(" "))) && bytes.Count(b[2:], []byte{0})%2 == 0 {
+		option, _, ok := bytes.Cut(b[2:min(len(b), 32)], []byte{0})
+		if ok && d.whole() && b[len(b)-1] == 0 && isOption(option) {
 			return sure, true
 		}
 	}
 	return alien, false
+}
+
+// isOption reports whether b is an option of TFTP (RFC 2347 to RFC 2349, RFC 7440).
+func isOption(b []byte) bool {
+	for _, s := range [...]string{"blksize", "tsize", "timeout", "windowsize", "multicast", "rollover"} {
+		if len(b) == len(s) && bytes.EqualFold(b, []byte(s)) {
+			return true
+		}
+	}
+	return false
 }
 
 // isCoAP looks for a header, a token and options (RFC 7252 section 3).
@@ -358,12 +367,18 @@ func isRPCDatagram(d *Datagram) (weight, bool) { return call32(d.Data) }
 func call32(b []byte) (weight, bool) {
 	switch {
 	case len(b) < 24:
-	case be32(b[4:]) == 0 && be32(b[8:]) == 2 && be32(b[12:]) >= 100000 && be32(b[12:]) < 1000000 && be32(b[16:]) < 16 && be32(b[20:]) < 256:
+	case be32(b[4:]) == 0 && be32(b[8:]) == 2 && program(be32(b[12:])) && (len(b) < 32 || be32(b[24:]) <= 6 && be32(b[28:]) <= 400) && be32(b[16:]) < 16 && be32(b[20:]) < 256:
 		return sure, false
 	case be32(b[4:]) == 1 && be32(b[8:]) <= 1 && be32(b[12:]) <= 6 && be32(b[16:]) <= 400:
 		return likely, true
 	}
 	return alien, false
+}
+
+// program reports whether n is in one of the ranges in which programs were given
+// numbers.
+func program(n int64) bool {
+	return n >= 100000 && n < 100500 || n >= 150000 && n < 150010 || n >= 300000 && n < 300700 || n >= 390000 && n < 396000
 }
 
 // isRIP looks for a message (RFC 2453 section 4).
@@ -384,6 +399,9 @@ func isBFD(d *Datagram) (weight, bool) {
 	return likely, false
 }
 
+// recent is a time in seconds since 1970: no flow was exported before 1995.
+const recent = 0x2f000000
+
 // isNetFlow looks for versions 5 and 9, and for IPFIX (RFC 3954, RFC 7011).
 func isNetFlow(d *Datagram) (weight, bool) {
 	b := d.Data
@@ -392,11 +410,11 @@ func isNetFlow(d *Datagram) (weight, bool) {
 	}
 	n := be16(b[2:])
 	switch {
-	case be16(b) == 5 && n > 0 && n <= 30 && d.Wire == 24+48*n:
+	case be16(b) == 5 && n > 0 && n <= 30 && d.Wire == 24+48*n && be32(b[8:]) > recent:
 		return sure, false
-	case be16(b) == 9 && n > 0 && n < 200 && be16(b[20:]) < 1024 && be16(b[22:]) >= 4 && be16(b[22:]) <= d.Wire-20:
+	case be16(b) == 9 && n > 0 && n < 200 && be32(b[8:]) > recent && be16(b[20:]) < 1024 && be16(b[22:]) >= 4 && be16(b[22:]) <= d.Wire-20:
 		return likely, false
-	case be16(b) == 10 && n == d.Wire && be16(b[18:]) <= d.Wire-16 && (be16(b[16:]) == 2 || be16(b[16:]) == 3 || be16(b[16:]) >= 256):
+	case be16(b) == 10 && n == d.Wire && be32(b[4:]) > recent && be16(b[18:]) <= d.Wire-16 && (be16(b[16:]) == 2 || be16(b[16:]) == 3 || be16(b[16:]) >= 256):
 		return sure, false
 	}
 	return alien, false

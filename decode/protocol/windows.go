@@ -99,7 +99,9 @@ func isDCERPC(client, server Start) (string, verdict) {
 		}
 		size, auth := int(b[8])|int(b[9])<<8, int(b[10])|int(b[11])<<8
 		if b[4] == 0 {
-			size, auth = be16(b[8:]), be16(b[10:])
+			if size, auth = be16(b[8:]), be16(b[10:]); b[2] < 11 || b[3] != 3 || be16(b[8:]) > len(b) && len(b) < Limit {
+				return no
+			}
 		}
 		if size < 24 || auth >= size {
 			return no
