@@ -124,6 +124,25 @@ func TestMulticastMemberships(t *testing.T) {
 	}
 }
 
+// MLD comes behind a hop-by-hop header with a router alert.
+func TestMLDMembership(t *testing.T) {
+	report := func(change byte) []byte {
+		b := make([]byte, 40, 80)
+		b[0], b[5], b[7] = 0x60, 8+28, 1
+		copy(b[8:], netip.MustParseAddr("fe80::7").AsSlice())
+		copy(b[24:], netip.MustParseAddr("ff02::16").AsSlice())
+		b = append(b, 58, 0, 5, 2, 0, 0, 1, 0)
+		b = append(b, 143, 0, 0, 0, 0, 0, 0, 1, change, 0, 0, 0)
+		return append(b, netip.MustParseAddr("ff02::fb").AsSlice()...)
+	}
+	var packets []pcapfile.Packet
+	for i, change := range []byte{4, 2, 3} {
+		b := report(change)
+		packets = append(packets, pcapfile.Packet{Data: b, Wire: uint32(len(b)), Link: 101, Number: int64(i + 1), Time: 1e18 + int64(i)*1e9})
+	}
+	compare(t, brief(decode(t, packets, nil)), []string{"G1 ipv6-icmp mld fe80::7>ff02::fb 3/0 mdns joined left mode exclude"})
+}
+
 // The output with datagrams in it does not depend on the workers either.
 func TestUDPWorkers(t *testing.T) {
 	var p post

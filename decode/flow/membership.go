@@ -85,6 +85,10 @@ func (g *membership) change(m *packet.Membership, now int64) (left bool) {
 		g.include = false
 		g.set(m)
 	case packet.Include:
+		if len(m.Sources) == 0 { // none: it leaves
+			g.left = now
+			return true
+		}
 		g.include = true
 		g.set(m)
 	case packet.Allow, packet.Block:
@@ -150,7 +154,7 @@ func (g *membership) describe(e *record.ConnEnd) {
 		e.Protocol = "mld"
 	}
 	m := &record.Membership{Version: g.version, Joined: g.joined, Left: g.left, Reports: g.reports, Queries: g.queries}
-	if g.reports > 0 && g.version == 3 || g.transport == packet.ProtoICMPv6 && g.version == 2 && g.reports > 0 {
+	if g.joined != 0 && (g.version == 3 || g.transport == packet.ProtoICMPv6 && g.version == 2) {
 		m.Mode = "exclude"
 		if g.include {
 			m.Mode = "include"
