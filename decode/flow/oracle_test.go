@@ -102,7 +102,7 @@ var accepted = []struct {
 	{"HTTP 0.9, which has no version to tell it by", "mixed-vlan-mpls", "?", "http"},
 	{"the server asks, the client answers: that is no SOCKS session", "socks5-reverse", "?", "http"},
 	{"protocols that are not known here", "", "?", "rx lwapp ldp dnp3 jxta mpls-echo tsp rpkirtr lisp babel udpencap olsr db-lsp-disc"},
-	{"a protocol on another port than usual: tshark goes by the port", "", "smtp dns irc socks openvpn vxlan tls", "-"},
+	{"a protocol on another port than usual: tshark goes by the port", "", "smtp dns irc socks openvpn vxlan tls tns", "-"},
 	{"HTTP over SOCKS: tshark missed the beginning, or the port is that of HTTP", "arkime/tests/pcap", "socks irc", "http"},
 	{"a bind on port 445: tshark goes by the port", "dcerpc_synthetic", "dcerpc", "nbss"},
 	{"HTTP/2, which tshark hands over from HTTP: it is named by what it is", "", "http2", "http"},
