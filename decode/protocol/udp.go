@@ -149,23 +149,6 @@ func month(b []byte) bool {
 	return at >= 0 && at%4 == 0
 }
 
-// isWireGuard looks for the four messages: their lengths are fixed.
-func isWireGuard(d *Datagram) (weight, bool) {
-	b := d.Data
-	if len(b) < 8 || b[1]|b[2]|b[3] != 0 {
-		return alien, false
-	}
-	switch {
-	case b[0] == 1 && d.Wire == 148 && len(b) >= 40 && bytes.Count(b[4:40], []byte{0}) < 8:
-		return sure, false
-	case b[0] == 2 && d.Wire == 92 && len(b) >= 44 && bytes.Count(b[4:44], []byte{0}) < 8:
-		return sure, true
-	case b[0] == 3 && d.Wire == 64, b[0] == 4 && d.Wire >= 32 && d.Wire%16 == 0:
-		return likely, false
-	}
-	return alien, false
-}
-
 // isTFTP looks for a request (RFC 1350 section 5), or for data and their
 // acknowledgement, which together tell.
 func isTFTP(d *Datagram) (weight, bool) {
@@ -267,85 +250,6 @@ func isCoAP(d *Datagram) (weight, bool) {
 	return likely, code>>5 != 0
 }
 
-// isRADIUS looks for a packet (RFC 2865 section 3) that its attributes fill.
-func isRADIUS(d *Datagram) (weight, bool) {
-	b := d.Data
-	if len(b) < 20 || b[0] == 0 || b[0] > 51 || b[0] > 13 && b[0] < 40 || be16(b[2:]) < 20 || be16(b[2:]) > d.Wire || d.Wire > 4096 {
-		return alien, false
-	}
-	answer := b[0] == 2 || b[0] == 3 || b[0] == 5 || b[0] == 11
-	rest, n := be16(b[2:])-20, 0
-	for b = b[20:]; rest > 0; n++ {
-		if len(b) < 2 {
-			if d.whole() {
-				return alien, false
-			}
-			break
-		}
-		size := int(b[1])
-		if b[0] == 0 || size < 2 || size > rest {
-			return alien, false
-		}
-		rest -= size
-		b = b[min(size, len(b)):]
-	}
-	if n >= 3 && be16(d.Data[2:]) == d.Wire {
-		return sure, answer
-	}
-	return likely, answer
-}
-
-// isIKE looks for a header (RFC 7296 section 3.1, RFC 2408 section 3.1), behind the
-// marker that tells it from ESP (RFC 3948 section 2.2).
-func isIKE(d *Datagram) (weight, bool) {
-	b, wire := d.Data, d.Wire
-	if d.on(4500) && len(b) >= 4 && be32(b) == 0 {
-		b, wire = b[4:], wire-4
-	}
-	if len(b) < 28 || be32(b[24:]) != int64(wire) || be32(b)|be32(b[4:]) == 0 {
-		return alien, false
-	}
-	switch {
-	case b[17] == 0x20 && b[18] >= 34 && b[18] <= 44 && b[19]&0x07 == 0 && be32(b[20:]) < 1<<16:
-		return sure, b[19]&0x20 != 0
-	case b[17] == 0x10 && (b[18] <= 6 || b[18] == 32 || b[18] == 33) && b[18] != 0 && b[16] < 25:
-		return sure, false
-	}
-	return alien, false
-}
-
-// isOpenVPN looks for the reset that opens a session: an opcode with key 0, a
-// session id, and a packet id of zero.
-func isOpenVPN(d *Datagram) (weight, bool) {
-	b := d.Data
-	if len(b) < 14 || d.Wire > 200 {
-		return alien, false
-	}
-	switch b[0] {
-	case 7 << 3, 8 << 3, 10 << 3:
-	default:
-		return alien, false
-	}
-	answer := b[0] == 8<<3
-	if d.Wire == 14 && b[9] == 0 && be32(b[10:]) == 0 || answer && d.Wire == 26 && b[9] == 1 {
-		return sure, answer
-	}
-	switch d.Wire {
-	case 14, 22, 26, 42, 50, 54, 62: // with what --tls-auth adds, or without
-		return likely, answer
-	}
-	return alien, false
-}
-
-// isL2TP looks for a control message of version 2 (RFC 2661 section 3.1).
-func isL2TP(d *Datagram) (weight, bool) {
-	b := d.Data
-	if len(b) < 12 || be16(b)&0xcb0f != 0xc802 || be16(b[2:]) != d.Wire || d.Wire > 12 && len(b) >= 14 && be16(b[12:])&0x3c00 != 0 {
-		return alien, false
-	}
-	return likely, false
-}
-
 // isBitTorrentDatagram looks for a message of the distributed hash table (BEP 5),
 // a request to a tracker (BEP 15), or the opening of uTP (BEP 29).
 func isBitTorrentDatagram(d *Datagram) (weight, bool) {
@@ -359,74 +263,6 @@ func isBitTorrentDatagram(d *Datagram) (weight, bool) {
 		return sure, false
 	}
 	return alien, false
-}
-
-// isRPCDatagram looks for a call of ONC RPC (RFC 5531 section 9), or an answer.
-func isRPCDatagram(d *Datagram) (weight, bool) { return call32(d.Data) }
-
-func call32(b []byte) (weight, bool) {
-	switch {
-	case len(b) < 24:
-	case be32(b[4:]) == 0 && be32(b[8:]) == 2 && program(be32(b[12:])) && (len(b) < 32 || be32(b[24:]) <= 6 && be32(b[28:]) <= 400) && be32(b[16:]) < 16 && be32(b[20:]) < 256:
-		return sure, false
-	case be32(b[4:]) == 1 && be32(b[8:]) <= 1 && be32(b[12:]) <= 6 && be32(b[16:]) <= 400:
-		return likely, true
-	}
-	return alien, false
-}
-
-// program reports whether n is in one of the ranges in which programs were given
-// numbers.
-func program(n int64) bool {
-	return n >= 100000 && n < 100500 || n >= 150000 && n < 150010 || n >= 300000 && n < 300700 || n >= 390000 && n < 396000
-}
-
-// isRIP looks for a message (RFC 2453 section 4).
-func isRIP(d *Datagram) (weight, bool) {
-	b := d.Data
-	if len(b) < 4 || b[0] == 0 || b[0] > 2 || b[1] == 0 || b[1] > 2 || b[1] == 1 && be16(b[2:]) != 0 || d.Wire < 24 || (d.Wire-4)%20 != 0 || !d.on(520) {
-		return alien, false
-	}
-	return likely, b[0] == 2
-}
-
-// isBFD looks for a control packet (RFC 5880 section 4.1).
-func isBFD(d *Datagram) (weight, bool) {
-	b := d.Data
-	if len(b) < 24 || b[0]>>5 != 1 || b[0]&31 > 8 || int(b[3]) != d.Wire || b[2] == 0 || be32(b[4:]) == 0 {
-		return alien, false
-	}
-	return likely, false
-}
-
-// recent is a time in seconds since 1970: no flow was exported before 1995.
-const recent = 0x2f000000
-
-// isNetFlow looks for versions 5 and 9, and for IPFIX (RFC 3954, RFC 7011).
-func isNetFlow(d *Datagram) (weight, bool) {
-	b := d.Data
-	if len(b) < 24 {
-		return alien, false
-	}
-	n := be16(b[2:])
-	switch {
-	case be16(b) == 5 && n > 0 && n <= 30 && d.Wire == 24+48*n && be32(b[8:]) > recent:
-		return sure, false
-	case be16(b) == 9 && n > 0 && n < 200 && be32(b[8:]) > recent && be16(b[20:]) < 1024 && be16(b[22:]) >= 4 && be16(b[22:]) <= d.Wire-20:
-		return likely, false
-	case be16(b) == 10 && n == d.Wire && be32(b[4:]) > recent && be16(b[18:]) <= d.Wire-16 && (be16(b[16:]) == 2 || be16(b[16:]) == 3 || be16(b[16:]) >= 256):
-		return sure, false
-	}
-	return alien, false
-}
-
-// isSFlow looks for a datagram of version 5 or 4.
-func isSFlow(d *Datagram) (weight, bool) {
-	b := d.Data
-	if len(b) < 28 || be32(b) != 5 && be32(b) != 4 || be32(b[4:]) != 1 && be32(b[4:]) != 2 {
-		return alien, false
-	}
-	return likely, false
 }
 
 // isStatsD looks for metrics: "name:1|c".
@@ -445,39 +281,6 @@ func isStatsD(d *Datagram) (weight, bool) {
 	switch line[at+1] {
 	case 'c', 'g', 'm', 'h', 's', 'd':
 		return likely, false
-	}
-	return alien, false
-}
-
-// isHSRP looks for a message (RFC 2281 section 5.1), or one of version 2.
-func isHSRP(d *Datagram) (weight, bool) {
-	b := d.Data
-	switch {
-	case len(b) >= 16 && b[0] == 0 && (b[1] <= 2 && d.Wire >= 20 && be32(b[4:])&0xff0000 <= 0xff0000 || b[1] == 3) && b[7] == 0 && d.on(1985):
-		return likely, false
-	case len(b) >= 4 && (b[0] == 1 && b[1] == 40) && d.on(1985), len(b) >= 4 && b[0] == 4 && d.on(1985):
-		return likely, false
-	}
-	return alien, false
-}
-
-// isVXLAN looks for a header (RFC 7348 section 5). Where there is IP behind it, that
-// is what the packet is.
-func isVXLAN(d *Datagram) (weight, bool) {
-	b := d.Data
-	if len(b) < 22 || b[0] != 8 || be24(b[1:]) != 0 || b[7] != 0 {
-		return alien, false
-	}
-	return likely, false
-}
-
-// isGTP looks for a control message of version 1 or 2 (3GPP TS 29.060, 29.274).
-func isGTP(d *Datagram) (weight, bool) {
-	b := d.Data
-	switch {
-	case len(b) < 8 || be16(b[2:]) != d.Wire-8 && be16(b[2:]) != d.Wire-4:
-	case b[0]>>5 == 1 && b[0]&0x10 != 0 && be16(b[2:]) == d.Wire-8, b[0]>>5 == 2 && be16(b[2:]) == d.Wire-4:
-		return likely, b[1] == 2
 	}
 	return alien, false
 }
