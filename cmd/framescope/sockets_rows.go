@@ -7,6 +7,7 @@ import (
 	"iter"
 	"os"
 	"slices"
+	"sync"
 
 	"framescope/capture/netns"
 	"framescope/cmd/framescope/internal/output"
@@ -198,10 +199,12 @@ func openNamespaces(name string, notes *[]string) (all []*sockets.Lister, done f
 	return all, done, nil
 }
 
+// calmRows has the garbage collector rest: rows are gone when they are printed.
+var calmRows = sync.OnceFunc(func() { calm(20<<20, 8<<20, 36<<20) })
+
 // list prints the sockets.
 func (f *socketsFlags) list() error {
-	// Rows are gone when they are printed.
-	calm(20<<20, 8<<20, 36<<20)
+	calmRows()
 	p := f.printer()
 	printed := false
 	for r, err := range f.rows(f.query()) {
