@@ -237,7 +237,7 @@ func (s State) valid() error {
 	}
 	for name, v := range s.Sysctls {
 		if !isSysctl(name) {
-			return fmt.Errorf("sysctls: %q: expected a name without net.mptcp.", name)
+			return fmt.Errorf("sysctls: %q: expected a name without the net.mptcp before it", name)
 		}
 		if strings.TrimSpace(v) == "" || strings.ContainsAny(v, "\n\x00") {
 			return fmt.Errorf("sysctls: %s: %q is no value", name, v)

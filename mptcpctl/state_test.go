@@ -68,7 +68,7 @@ func TestDiff(t *testing.T) {
 		{State{Endpoints: []Endpoint{{Addr: addr("10.0.0.1"), Flags: Subflow, Port: 1}}}, "endpoint 10.0.0.1: a port needs the flag signal, without subflow"},
 		{State{Limits: &LimitsChange{Subflows: u32(9)}}, "limits: subflows 9: expected 0 to 8"},
 		{State{Sysctls: map[string]string{"nothere": "1"}}, "sysctl net.mptcp.nothere: this kernel has none of that name that can be set"},
-		{State{Sysctls: map[string]string{"../x": "1"}}, `sysctls: "../x": expected a name without net.mptcp.`},
+		{State{Sysctls: map[string]string{"../x": "1"}}, `sysctls: "../x": expected a name without the net.mptcp before it`},
 		{State{Sysctls: map[string]string{"enabled": ""}}, `sysctls: enabled: "" is no value`},
 	} {
 		if diff, err := Diff(have, tt.want); err == nil || err.Error() != tt.err || diff != nil {
