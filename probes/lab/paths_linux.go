@@ -2,6 +2,7 @@ package lab
 
 import (
 	"net/netip"
+	"slices"
 	"time"
 
 	"framescope/mptcpctl"
@@ -76,6 +77,26 @@ func goesOn() func(*Run) (string, bool) {
 	}
 }
 
+// silent waits for goesOn, and until both ends know a subflow to be silent: what
+// was sent again once may only have been late.
+func silent() func(*Run) (string, bool) {
+	on := goesOn()
+	var s mptcpctl.Snapshot
+	return func(r *Run) (string, bool) {
+		if what, ok := on(r); !ok {
+			return what, false
+		}
+		for _, h := range r.Hosts() {
+			if err := h.MPTCP().Snapshot(&s, mptcpctl.Query{}); err != nil || !slices.ContainsFunc(s.Connections, func(c mptcpctl.Connection) bool {
+				return slices.ContainsFunc(c.Subflows, func(sub mptcpctl.SubflowInfo) bool { return sub.Silent() })
+			}) {
+				return h.Name + ": a silent subflow", false
+			}
+		}
+		return "", true
+	}
+}
+
 // both waits until the client has sent data over both links.
 func both(r *Run) (string, bool) {
 	for link := 1; link <= 2; link++ {
@@ -93,7 +114,7 @@ func faults() []*Scenario {
 	return []*Scenario{
 		{Name: "f_stale", Shows: "link 2 goes silent while both subflows carry data: one is stale, its data goes by link 1",
 			config: narrow(), setup: second, connect: bursts(), before: joined, ready: both,
-			fault: all(box("server", Rule{In: "s2"}), box("client", Rule{In: "c2"})), also: goesOn(),
+			fault: all(box("server", Rule{In: "s2"}), box("client", Rule{In: "c2"})), also: silent(),
 			Evidence: []Evidence{exactly("server", ackRx, 1)},
 			Expect:   []Expect{known("client", "mptcp-stale"), partly("server", "client", "mptcp-stale")}},
 		{Name: "f_link_removed", Shows: "link 2 goes down at the server in the middle of a connection",
@@ -122,7 +143,7 @@ func faults() []*Scenario {
 			Expect:   []Expect{partly("client", "backend", "mptcp-join-refused"), unknown("server", "client"), known("backend", "mptcp-join-unknown-token")}},
 		{Name: "f_backup_failover", Shows: "link 1 goes silent: the backup subflow on link 2 takes over",
 			config: narrow(), setup: endpoint("client", "10.77.2.1 dev c2 subflow backup"), connect: ConnectConfig{Rate: 1_600_000}, before: joined,
-			fault: all(box("server", Rule{In: "s1"}), box("client", Rule{In: "c1"})), also: goesOn(),
+			fault: all(box("server", Rule{In: "s1"}), box("client", Rule{In: "c1"})), also: silent(),
 			Evidence: []Evidence{exactly("server", ackRx, 1)},
 			Expect:   []Expect{known("client", "mptcp-stale"), partly("server", "client", "mptcp-stale")}},
 		{Name: "f_payload_corrupt", Shows: "a middlebox rewrites data on link 2, and DSS checksums are on: MP_FAIL, and the subflow is reset",
