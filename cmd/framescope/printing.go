@@ -303,7 +303,7 @@ func columns(f *os.File) int {
 
 // begin makes the printer, and what the engine has to know of it.
 func begin(std stdio, f *printFlags, cfg *flow.Config, o output.Options) (*output.Printer, error) {
-	limitHeap(cfg.MaxMemory)
+	cfg.Step = limitHeap(cfg.MaxMemory)
 	out, err := output.New(std.out, f.format, o)
 	if err != nil {
 		return nil, err

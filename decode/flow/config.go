@@ -117,6 +117,9 @@ type Config struct {
 	// MaxMemory bounds the memory of the process in bytes (384 MiB), 22 MiB of
 	// which are for the program itself; at least 64 MiB make sense.
 	MaxMemory int64
+	// Step, if not nil, is called by each goroutine that takes packets or decodes
+	// them, before every few of them. It may wait until there is memory again.
+	Step func()
 	// MaxMessage is how many bytes of a message are kept (16 MiB), MaxInflate
 	// how many one may inflate to (256 MiB).
 	MaxMessage, MaxInflate int64

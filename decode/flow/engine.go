@@ -140,6 +140,9 @@ func New(cfg Config) *Engine {
 
 // Packet takes in one packet.
 func (e *Engine) Packet(p *Packet) {
+	if e.sum.Packets%stepItems == 0 && e.cfg.Step != nil {
+		e.cfg.Step()
+	}
 	e.sum.Packets++
 	e.sum.Bytes += int64(p.Wire)
 	e.last = p.Number

@@ -207,11 +207,18 @@ func (e *Engine) run(j *job, worker int) {
 	e.guard(func() { e.items(j, p, worker) })
 }
 
+// stepItems is how many packets are taken, or items done, from one call of
+// Config.Step to the next.
+const stepItems = 32
+
 func (e *Engine) items(j *job, p *part, worker int) {
 	shards, halt := e.shards, e.halt
 	for i := range p.items {
 		if halt.stop.Load() {
 			return
+		}
+		if i%stepItems == 0 && e.cfg.Step != nil {
+			e.cfg.Step()
 		}
 		it := &p.items[i]
 		s := shards[0]
