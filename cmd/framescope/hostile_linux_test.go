@@ -13,6 +13,8 @@ import (
 	"testing"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"framescope/capture/capturetest"
 )
 
@@ -238,21 +240,29 @@ func TestInterrupt(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, head := range []int{0, len(b) * 3 / 4} {
+	for _, head := range []int{1, len(b) * 3 / 4} {
 		cmd := exec.Command(exe, "decode", "-o", "jsonl", "--select", "ws_frame,summary", "-")
-		in, _ := cmd.StdinPipe()
+		theirs, in, err := os.Pipe()
+		if err != nil {
+			t.Fatal(err)
+		}
+		cmd.Stdin = theirs
 		out, _ := cmd.StdoutPipe()
 		if err := cmd.Start(); err != nil {
 			t.Fatal(err)
 		}
+		theirs.Close()
 		hang := time.AfterFunc(time.Minute, func() { cmd.Process.Kill() })
 		in.Write(b[:head])
 		lines := bufio.NewScanner(out)
-		if head > 0 && !lines.Scan() {
+		if head > 1 && !lines.Scan() {
 			t.Errorf("no frame before the end of the pipe")
 		}
-		if head == 0 {
-			time.Sleep(200 * time.Millisecond) // nothing shows that it waits
+		// Who has read a byte is ready for the signal.
+		for unread := 1; unread > 0; time.Sleep(time.Millisecond) {
+			if unread, err = unix.IoctlGetInt(int(in.Fd()), unix.TIOCINQ); err != nil {
+				t.Fatal(err)
+			}
 		}
 		cmd.Process.Signal(os.Interrupt)
 		n, last := 0, ""
@@ -260,11 +270,12 @@ func TestInterrupt(t *testing.T) {
 			n, last = n+1, lines.Text()
 		}
 		cmd.Wait()
+		in.Close()
 		hang.Stop()
 		if code := cmd.ProcessState.ExitCode(); code != 130 {
 			t.Errorf("after %d bytes: exit status %d, want 130", head, code)
 		}
-		if head > 0 && !bytes.Contains([]byte(last), []byte(`"type":"summary"`)) {
+		if head > 1 && !bytes.Contains([]byte(last), []byte(`"type":"summary"`)) {
 			t.Errorf("%d lines, the last %q, want a summary", n, last)
 		}
 	}
