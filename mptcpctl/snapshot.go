@@ -79,7 +79,8 @@ type Query struct {
 // Snapshot fills s with what there is now. It takes one walk over the MPTCP
 // sockets and one over the TCP sockets of the namespace, whatever the number of
 // connections; TCP sockets that do not belong to MPTCP take no memory. It
-// needs no rights.
+// needs no rights since Linux 6.15; before, the kernel tells of subflows with
+// CAP_NET_ADMIN only, and the error is os.ErrPermission where there are any.
 func (c *Conn) Snapshot(s *Snapshot, q Query) error {
 	return fail("show", "", c.snapshot(s, &q))
 }

@@ -2,6 +2,8 @@ package mptcpctl
 
 import (
 	"errors"
+	"fmt"
+	"net/netip"
 	"os"
 
 	"framescope/probes/sockdiag"
@@ -57,7 +59,14 @@ type walker struct {
 	socket sockdiag.Socket
 	info   sockdiag.TCPInfo
 	sub    sockdiag.Subflow
+	// shown: a TCP socket said what connection it belongs to; hidden: one did not
+	// that does. firsts are the first subflows, as far as they were asked for.
+	shown, hidden bool
+	firsts        map[[2]netip.AddrPort]struct{}
 }
+
+// errHidden is of kernels before 6.15, for users without the right.
+var errHidden = fmt.Errorf("before Linux 6.15 subflows are shown with CAP_NET_ADMIN only: %w", os.ErrPermission)
 
 func (w *walker) listens(port uint16) bool { return w.ports[port>>6]>>(port&63)&1 != 0 }
 
@@ -142,7 +151,32 @@ func (w *walker) subflows(d *sockdiag.Conn) error {
 		}
 		w.subflow()
 	}
+	return w.told()
+}
+
+// told returns an error if subflows are there and the kernel does not tell of
+// them: connections would look as if they had none.
+func (w *walker) told() error {
+	if w.hidden && !w.shown {
+		return errHidden
+	}
 	return nil
+}
+
+// untold takes the addresses of an established TCP socket that says nothing of
+// MPTCP.
+func (w *walker) untold(local, remote netip.AddrPort) {
+	if w.shown || w.hidden || len(w.s.Connections) == 0 {
+		return
+	}
+	if w.firsts == nil {
+		w.firsts = make(map[[2]netip.AddrPort]struct{}, len(w.s.Connections))
+		for i := range w.s.Connections {
+			c := &w.s.Connections[i]
+			w.firsts[[2]netip.AddrPort{c.Local, c.Remote}] = struct{}{}
+		}
+	}
+	_, w.hidden = w.firsts[[2]netip.AddrPort{local, remote}]
 }
 
 func (w *walker) subflow() {
@@ -157,6 +191,9 @@ func (w *walker) subflow() {
 	case !s.Full():
 		return
 	case !s.Subflow(&w.sub):
+		if s.State == sockdiag.Established {
+			w.untold(unmapPort(s.Src), unmapPort(s.Dst))
+		}
 		if accepted {
 			w.s.Accepted.add(s)
 		}
@@ -165,6 +202,7 @@ func (w *walker) subflow() {
 		}
 		return
 	}
+	w.shown = true
 	at, known := int32(0), true
 	if w.sub.TokenLoc == 0 {
 		// Plain TCP in an MPTCP socket: no connection is listed for it.

@@ -139,7 +139,7 @@ const (
 
 // Subflow reads what a TCP socket knows of its MPTCP connection, asked for with
 // ExtInfo, into f. It returns false if it belongs to none, if it listens, and on
-// kernels that tell it to CAP_NET_ADMIN only.
+// kernels that tell it to CAP_NET_ADMIN only, those before Linux 6.15.
 func (s *Socket) Subflow(f *Subflow) bool {
 	b := s.ulp(ulpMPTCP)
 	if b == nil {
