@@ -246,7 +246,8 @@ func (l *live) loop(ctx context.Context) error {
 			last = end.UnixNano()
 		} else if last == 0 && l.f.span > 0 && now.Sub(start) >= l.f.span {
 			end = start.Add(l.f.span)
-			last = end.UnixNano()
+			// By the clock that packets have now: it may have been set meanwhile.
+			last = now.Add(end.Sub(now)).UnixNano()
 		}
 		if l.matched.Load() != nil || l.f.count > 0 && l.packets >= l.f.count {
 			return nil
