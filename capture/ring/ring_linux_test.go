@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -68,11 +69,11 @@ type packet struct {
 	iface uint16
 }
 
-// read returns copies of the next n packets, and fails after two seconds.
+// read returns copies of the next n packets, and fails after ten seconds.
 func read(t *testing.T, s *Source, n int) (all []packet) {
 	t.Helper()
 	var b Batch
-	for end := time.Now().Add(2 * time.Second); len(all) < n && time.Now().Before(end); {
+	for end := time.Now().Add(10 * time.Second); len(all) < n && time.Now().Before(end); {
 		if err := s.Read(&b, 20*time.Millisecond); err != nil {
 			t.Error(err)
 			break
@@ -302,7 +303,8 @@ func TestFull(t *testing.T) {
 // Packets of several interfaces come in the order of their times.
 func TestMerge(t *testing.T) {
 	netnstest.InVeth(t, func() {
-		s := open(t, Config{Interfaces: []string{"fs0", "fs1", "lo"}})
+		// The order holds as long as no block is late by more than the delay.
+		s := open(t, Config{Interfaces: []string{"fs0", "fs1", "lo"}, Delay: 500 * time.Millisecond})
 		here, there, lo := sender(t, "fs0"), sender(t, "fs1"), sender(t, "lo")
 		const rounds = 400
 		for i := range rounds {
@@ -332,6 +334,25 @@ func TestMerge(t *testing.T) {
 			if want := 2; n != want && (i%3 != 2 || n != 1) {
 				t.Errorf("frame %d came %d times", i, n)
 			}
+		}
+	})
+}
+
+// Packets of a time that is to come, as before the clock was set back, do not
+// wait for it.
+func TestMergeClock(t *testing.T) {
+	netnstest.InVeth(t, func() {
+		s := open(t, Config{Interfaces: []string{"fs0", "fs1"}})
+		sender(t, "fs0")(frame(0, 60))
+		for _, sock := range s.socks {
+			for atomic.LoadUint32(&sock.desc(0).status)&unix.TP_STATUS_USER == 0 {
+				time.Sleep(time.Millisecond)
+			}
+			b := block{s: sock, off: int(sock.desc(0).first)}
+			b.header().Sec += 3600
+		}
+		if all := read(t, s, 2); all[0].time < time.Now().Add(time.Minute).UnixNano() {
+			t.Errorf("the packet has the time %d", all[0].time)
 		}
 	})
 }

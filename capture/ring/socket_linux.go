@@ -66,6 +66,7 @@ type block struct {
 	refs atomic.Int32 // who uses it still
 	left int          // how many packets have not been read
 	off  int          // where the next one is, from the beginning of the block
+	came time.Time    // with several interfaces: when it was taken
 }
 
 // newSocket opens a socket on the interface name. It is called in the

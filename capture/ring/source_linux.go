@@ -199,7 +199,9 @@ func (s *Source) sleep(wait time.Duration) error {
 
 // merge fills b with packets of several interfaces, in the order of their
 // times. Blocks are filled at the latest after twice the delay: what is older
-// than that has no packet before it that is not there yet.
+// than that has no packet before it that is not there yet. A block that was taken
+// that long ago holds nothing younger, whatever its times and a clock that was
+// set back say.
 func (s *Source) merge(b *Batch, wait time.Duration) error {
 	end := time.Now().Add(wait)
 	for {
@@ -210,10 +212,11 @@ func (s *Source) merge(b *Batch, wait time.Duration) error {
 				if blk == nil {
 					break
 				}
+				blk.came = time.Now()
 				sock.queue = append(sock.queue, blk)
 			}
 		}
-		s.order(b, time.Now().Add(-2*s.delay-time.Millisecond).UnixNano())
+		s.order(b, time.Now().Add(-2*s.delay-time.Millisecond))
 		now := time.Now()
 		if len(b.Packets) > 0 || !now.Before(end) {
 			return nil
@@ -240,9 +243,10 @@ func (s *Source) merge(b *Batch, wait time.Duration) error {
 // maxBatch is how many packets a merge puts into one batch.
 const maxBatch = 8192
 
-// order moves packets that are older than until into b. A socket whose queue is
-// full does not wait any longer.
-func (s *Source) order(b *Batch, until int64) {
+// order moves packets that are older than until into b, or were taken before it.
+// A socket whose queue is full does not wait any longer.
+func (s *Source) order(b *Batch, until time.Time) {
+	latest := until.UnixNano()
 	for len(b.Packets) < maxBatch {
 		first, at := -1, int64(0)
 		for i, sock := range s.socks {
@@ -261,7 +265,7 @@ func (s *Source) order(b *Batch, until int64) {
 			return
 		}
 		q := s.socks[first].queue
-		if at > until && len(q) < max(len(s.socks[first].blocks)/4, 1) {
+		if at > latest && q[0].came.After(until) && len(q) < max(len(s.socks[first].blocks)/4, 1) {
 			return
 		}
 		if n := len(b.blocks); n == 0 || !b.has(q[0]) {
