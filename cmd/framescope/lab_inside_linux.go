@@ -246,5 +246,5 @@ func (f *labFlags) run(args []string) error {
 		}
 		return fmt.Errorf("lab run: %w", err)
 	}
-	return ended(f.std, c.Cmd)
+	return ended(c.Cmd)
 }

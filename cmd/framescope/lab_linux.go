@@ -305,7 +305,7 @@ func (f *labFlags) again(more uintptr) error {
 		}
 		return fmt.Errorf("lab: %w", err)
 	}
-	return ended(f.std, c)
+	return ended(c)
 }
 
 // bareError takes the path of the program off an error of starting it.
@@ -319,7 +319,7 @@ func bareError(err error) error {
 
 // ended waits for a command that was started, hands signals on to it, and returns
 // its exit status as an error.
-func ended(std stdio, c *exec.Cmd) error {
+func ended(c *exec.Cmd) error {
 	signals := make(chan os.Signal, 4)
 	signal.Notify(signals, syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP)
 	defer signal.Stop(signals)
@@ -328,8 +328,7 @@ func ended(std stdio, c *exec.Cmd) error {
 	for {
 		select {
 		case s := <-signals:
-			// Ctrl-C on a terminal goes to all of its foreground.
-			if s != os.Interrupt || !terminal(std.in) {
+			if s != os.Interrupt || !together(c.Process.Pid) {
 				_ = c.Process.Signal(s)
 			}
 		case err := <-done:
@@ -343,6 +342,19 @@ func ended(std stdio, c *exec.Cmd) error {
 			return status(exit.ExitCode())
 		}
 	}
+}
+
+// together reports whether Ctrl-C goes to the process pid, too: to all of the
+// group that is in the foreground of the terminal, wherever standard input is.
+func together(pid int) bool {
+	tty, err := unix.Open("/dev/tty", unix.O_RDONLY|unix.O_CLOEXEC|unix.O_NOCTTY, 0)
+	if err != nil {
+		return false
+	}
+	defer unix.Close(tty)
+	front, err := unix.IoctlGetInt(tty, unix.TIOCGPGRP)
+	group, err2 := unix.Getpgid(pid)
+	return err == nil && err2 == nil && group == front && group == unix.Getpgrp()
 }
 
 // A bitRate is a flag for bits a second, such as 10mbit.

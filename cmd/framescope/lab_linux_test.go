@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"encoding/json"
+	"fmt"
 	"io"
 	"os"
 	"os/exec"
@@ -12,6 +13,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"golang.org/x/sys/unix"
 
 	"framescope/capture/netns"
 	"framescope/capture/netns/netnstest"
@@ -76,6 +79,61 @@ func TestLabRun(t *testing.T) {
 				}
 			})
 		}
+	}
+}
+
+// Ctrl-C on the terminal comes to the command once, also if its standard input is
+// no terminal; a SIGINT to framescope alone is passed on.
+func TestLabInterrupt(t *testing.T) {
+	asRoot(t, "CAP_SYS_ADMIN")
+	need(t, "node")
+	dir := openFolder(t)
+	const script = `let n = 0; process.on("SIGINT", () => { if (++n == 1) setTimeout(() => { console.log("interrupted", n); process.exit(0) }, 300) }); setInterval(() => {}, 1000); console.log("ready")`
+	for _, key := range []bool{true, false} {
+		term, err := os.OpenFile("/dev/ptmx", os.O_RDWR|unix.O_NOCTTY, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer term.Close()
+		number, err := unix.IoctlGetInt(int(term.Fd()), unix.TIOCGPTN)
+		if err == nil {
+			err = unix.IoctlSetPointerInt(int(term.Fd()), unix.TIOCSPTLCK, 0)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		line, err := os.OpenFile(fmt.Sprintf("/dev/pts/%d", number), os.O_RDWR|unix.O_NOCTTY, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		c := labCommand(t, dir, "root", "run", "--", "node", "-e", script)
+		if key {
+			c.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Setctty: true, Ctty: 3}
+			c.ExtraFiles = []*os.File{line}
+		}
+		out, err := c.StdoutPipe()
+		if err == nil {
+			err = c.Start()
+		}
+		line.Close()
+		if err != nil {
+			t.Fatal(err)
+		}
+		hang := time.AfterFunc(time.Minute, func() { c.Process.Kill() })
+		said := bufio.NewScanner(out)
+		for said.Scan() && said.Text() != "ready" {
+		}
+		if key {
+			_, err = term.WriteString("\x03")
+		} else {
+			err = c.Process.Signal(syscall.SIGINT)
+		}
+		said.Scan()
+		if got := said.Text(); err != nil || got != "interrupted 1" {
+			t.Errorf("key %v: %v, %q", key, err, got)
+		}
+		c.Wait()
+		hang.Stop()
 	}
 }
 
