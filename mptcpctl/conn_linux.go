@@ -57,9 +57,13 @@ func (c *Conn) open() error {
 			s.Close()
 			return err
 		}
-		c.sock.nl, c.sock.family = s, family
-		c.sock.port, err = s.GetPid()
-		return err
+		port, err := s.GetPid()
+		if err != nil {
+			s.Close()
+			return err
+		}
+		c.sock.nl, c.sock.family, c.sock.port = s, family, port
+		return nil
 	})
 }
 

@@ -83,7 +83,7 @@ func (w *walker) connections(d *sockdiag.Conn) error {
 	for _, err := range d.Inet(&w.socket, sockdiag.Query{Protocol: sockdiag.MPTCP, Ext: sockdiag.ExtInfo}) {
 		if err != nil {
 			if errors.Is(err, sockdiag.ErrNotSupported) {
-				return errors.New("the kernel does not list MPTCP sockets: module mptcp_diag")
+				return fmt.Errorf("the kernel does not list MPTCP sockets: module mptcp_diag: %w", sockdiag.ErrNotSupported)
 			}
 			return w.walked(err)
 		}
