@@ -3,6 +3,7 @@ package mptcp
 import (
 	"context"
 	"fmt"
+	"math"
 	"net"
 	"os"
 	"strconv"
@@ -47,6 +48,16 @@ func switchedOff(ns *os.File) *bool {
 // maxDoublings is how often the kernel doubles the time: to 64 times.
 const maxDoublings = 6
 
+// doubled returns d doubled n times as the kernel does it, or the longest
+// Duration if that is too long for one.
+func doubled(d time.Duration, n int64) time.Duration {
+	n = min(n, maxDoublings)
+	if d > math.MaxInt64>>n {
+		return math.MaxInt64
+	}
+	return d << n
+}
+
 // blackhole looks whether MPTCP is switched off for new connections.
 func (d *diagnosis) blackhole() {
 	o := d.o
@@ -77,7 +88,7 @@ func (d *diagnosis) blackhole() {
 	if !active {
 		return
 	}
-	longest := timeout << min(found-1, maxDoublings)
+	longest := doubled(timeout, found-1)
 	left := fmt.Sprintf("at most %s are left", round(longest))
 	switch since := o.Uptime; {
 	case o.recent("Blackhole") > 0:
