@@ -94,7 +94,7 @@ func Create(path string, now time.Time, c *RecorderConfig) (*Recorder, error) {
 	case r.c.Keep > 0 && !r.rotates():
 		return nil, &WriteError{File: path, Op: "create", Err: errors.New("to keep some files, say when a new one begins")}
 	}
-	r.w = NewWriter(nil, &r.c.WriterConfig)
+	r.w = newWriter(&r.c.WriterConfig)
 	if err := r.open(); err != nil {
 		_ = r.out.close()
 		return nil, err

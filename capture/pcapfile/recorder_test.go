@@ -134,6 +134,32 @@ func TestRecorder(t *testing.T) {
 	}
 }
 
+// A section header that is longer than the buffer goes to the file as others do.
+func TestRecorderLongComment(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "x.pcapng")
+	comment := strings.Repeat("c", 60_000)
+	r := create(t, path, &pcapfile.RecorderConfig{WriterConfig: pcapfile.WriterConfig{Comment: comment, BufferBytes: 4 << 10}})
+	if err := r.Packets(numbered(0, 3, 60)); err != nil {
+		t.Fatal(err)
+	}
+	if err := r.Close(); err != nil {
+		t.Fatal(err)
+	}
+	b, err := os.ReadFile(path)
+	if n := bytes.Count(b, []byte(comment)); err != nil || n != 1 {
+		t.Errorf("%v, the comment is there %d times", err, n)
+	}
+	got, err := pcapfile.Open(path, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer got.Close()
+	var batch pcapfile.Batch
+	if err := got.Read(&batch); err != nil || len(batch.Packets) != 3 {
+		t.Errorf("%v, %d packets", err, len(batch.Packets))
+	}
+}
+
 // Files are not larger than they may be, whole, and as full as they can be.
 func TestRotateSize(t *testing.T) {
 	random := rand.New(rand.NewPCG(1, 2))

@@ -68,6 +68,14 @@ func NewWriter(w io.Writer, c *WriterConfig) *Writer {
 	if c != nil {
 		d = *c
 	}
+	nw := newWriter(&d)
+	nw.start(w, "", &d)
+	return nw
+}
+
+// newWriter makes a Writer without a file: see start.
+func newWriter(c *WriterConfig) *Writer {
+	d := *c
 	if d.MaxPacket <= 0 {
 		d.MaxPacket = defaultCut
 	}
@@ -75,9 +83,7 @@ func NewWriter(w io.Writer, c *WriterConfig) *Writer {
 		d.BufferBytes = defaultBuffer
 	}
 	step := (min(d.BufferBytes, largestBuffer) + pageSize - 1) &^ (pageSize - 1)
-	nw := &Writer{step: step, buf: make([]byte, bufferSteps*step), most: min(d.MaxPacket, largestPacket)}
-	nw.start(w, "", &d)
-	return nw
+	return &Writer{step: step, buf: make([]byte, bufferSteps*step), most: min(d.MaxPacket, largestPacket)}
 }
 
 // start begins a new file.
