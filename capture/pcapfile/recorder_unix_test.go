@@ -305,11 +305,17 @@ func fillToLimit(args []string) error {
 	if err != nil {
 		return err
 	}
-	if err := unix.Setrlimit(unix.RLIMIT_FSIZE, &unix.Rlimit{Cur: n, Max: n}); err != nil {
+	var l unix.Rlimit
+	assign(&l.Cur, n)
+	assign(&l.Max, n)
+	if err := unix.Setrlimit(unix.RLIMIT_FSIZE, &l); err != nil {
 		return err
 	}
 	return fillUp(args[0], 0)
 }
+
+// assign sets a field that is signed on some systems.
+func assign[T int64 | uint64](field *T, n uint64) { *field = T(n) }
 
 // filledUp checks what fillUp printed: first and how many packets are in the
 // file, which is left.
