@@ -76,13 +76,13 @@ func FuzzServer(f *testing.F) {
 			_, _ = io.WriteString(ours, "\r\n\r\n")
 			_, _ = ours.Write(make([]byte, 5000))
 		}()
-		ours.SetReadDeadline(time.Now().Add(5 * time.Second))
+		ours.SetReadDeadline(time.Now().Add(40 * time.Second))
 		start := time.Now()
 		out, _ := io.ReadAll(ours)
 		ours.Close()
 		<-sent
 		<-done
-		if time.Since(start) > 4*time.Second {
+		if time.Since(start) > 30*time.Second {
 			t.Fatalf("the session does not end; so far %q", out)
 		}
 		if left := s.budget.left.Load(); left != 1<<20 {
