@@ -18,7 +18,7 @@ func TestDemo(t *testing.T) {
 			return nil
 		}}
 		start := time.Now()
-		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+		ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
 		if err := d.Run(ctx); err != nil {
 			t.Errorf("MPTCP %v: %v", mptcp, err)
 		}
