@@ -27,6 +27,7 @@ var arrows = []arrow{
 	{from: "framescope/decode/framing", allow: []string{"framescope/decode", "github.com/goccy/go-yaml"}, deny: inDecode},
 	{from: "framescope/decode", deny: inDecode},
 	{from: "framescope/mptcpctl", allow: []string{"framescope/probes/sockdiag", "framescope/capture/netns", "github.com/vishvananda", "golang.org/x/sys"}, deny: []string{"log", "flag"}},
+	{from: "framescope/probes/nlmsg", deny: []string{"log", "flag", "os", "net", "unsafe"}},
 	{from: "framescope/probes", allow: []string{"framescope/decode", "framescope/mptcpctl", "framescope/capture/netns", "framescope/capture/capability", "golang.org/x/sys", "github.com/vishvananda"}, deny: []string{"log", "flag"}},
 }
 
@@ -113,7 +114,7 @@ func TestArrows(t *testing.T) {
 			}
 		}
 	}
-	for _, must := range []string{"framescope/cmd", "framescope/capture", "framescope/capture/netns/netnstest", "framescope/decode", "framescope/decode/framing"} {
+	for _, must := range []string{"framescope/cmd", "framescope/capture", "framescope/capture/netns/netnstest", "framescope/decode", "framescope/decode/framing", "framescope/probes/nlmsg"} {
 		if !used[must] {
 			t.Errorf("no package was checked for %s: the list has gone stale", must)
 		}

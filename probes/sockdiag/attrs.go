@@ -1,5 +1,7 @@
 package sockdiag
 
+import "framescope/probes/nlmsg"
+
 // An attrSet says where the attributes of one message are. It refers to the
 // message.
 type attrSet struct {
@@ -20,26 +22,25 @@ type spec [maxAttr + 1]struct {
 func (a *attrSet) find(m []byte, from int, spec *spec) (cut string) {
 	a.msg = m
 	clear(a.at[:])
-	for off := align(from); off < len(m); {
-		if len(m)-off < attrLen {
-			return first(cut, "attribute header")
-		}
-		n := int(ne.Uint16(m[off:]))
-		typ := int(ne.Uint16(m[off+2:]) & attrTypeMask)
-		known := typ <= maxAttr
-		switch {
-		case n < attrLen || n > len(m)-off:
-			if known && spec[typ].name != "" {
+	for off := nlmsg.Align(from); off < len(m); {
+		typ, n := nlmsg.AttrAt(m, off)
+		if n <= 0 {
+			switch {
+			case len(m)-off < nlmsg.AttrLen:
+				return first(cut, "attribute header")
+			case typ <= maxAttr && spec[typ].name != "":
 				return first(cut, spec[typ].name)
 			}
 			return first(cut, "unknown attribute")
-		case !known:
-		case n-attrLen < int(spec[typ].min):
+		}
+		switch {
+		case typ > maxAttr:
+		case n-nlmsg.AttrLen < int(spec[typ].min):
 			cut = first(cut, spec[typ].name)
 		default:
-			a.at[typ] = uint32(off + attrLen)
+			a.at[typ] = uint32(off + nlmsg.AttrLen)
 		}
-		off += align(n)
+		off += nlmsg.Align(n)
 	}
 	return cut
 }
@@ -60,7 +61,7 @@ func (a *attrSet) get(typ int) []byte {
 	if o == 0 {
 		return nil
 	}
-	n := uint32(ne.Uint16(a.msg[o-attrLen:])) - attrLen
+	n := uint32(ne.Uint16(a.msg[o-nlmsg.AttrLen:])) - nlmsg.AttrLen
 	return a.msg[o : o+n : o+n]
 }
 

@@ -5,6 +5,8 @@ import (
 	"io"
 	"os"
 	"syscall"
+
+	"framescope/probes/nlmsg"
 )
 
 // A Conn asks the kernel about the sockets of one network namespace, one
@@ -56,11 +58,7 @@ func (c *Conn) Close() error { return c.sock.close() }
 // begin starts a request; its body is to be appended to c.req.
 func (c *Conn) begin(typ, flags uint16) {
 	c.seq++
-	c.req = ne.AppendUint32(c.req[:0], 0) // length, see ask
-	c.req = ne.AppendUint16(c.req, typ)
-	c.req = ne.AppendUint16(c.req, flags|flagRequest)
-	c.req = ne.AppendUint32(c.req, c.seq)
-	c.req = ne.AppendUint32(c.req, 0) // the kernel
+	c.req = nlmsg.AppendHeader(c.req[:0], typ, flags|nlmsg.FlagRequest, c.seq)
 }
 
 // ready makes sure that the last answer has been read.
@@ -88,7 +86,7 @@ func (c *Conn) ready() error {
 
 // ask sends the request that is in c.req.
 func (c *Conn) ask() error {
-	ne.PutUint32(c.req, uint32(len(c.req)))
+	nlmsg.End(c.req, 0)
 	if err := c.sock.send(c.req); err != nil {
 		return err
 	}
@@ -109,7 +107,7 @@ type answer struct {
 // io.EOF.
 func (a *answer) next() ([]byte, error) {
 	c := a.c
-	var m message
+	var m nlmsg.Message
 	for {
 		if len(a.rest) == 0 {
 			n, err := c.sock.recv(c.buf)
@@ -125,30 +123,32 @@ func (a *answer) next() ([]byte, error) {
 			}
 			a.rest = c.buf[:n]
 		}
-		var err error
-		if a.rest, err = m.cut(a.rest); err != nil {
+		rest, ok := m.Cut(a.rest)
+		if !ok {
+			err := uncut(&m, a.rest)
 			a.rest = nil
 			return nil, err
 		}
-		if m.seq != c.seq || m.typ == typeNoop {
+		a.rest = rest
+		if m.Seq != c.seq || m.Type == nlmsg.TypeNoop {
 			continue // of a walk that was broken off
 		}
-		a.interrupted = a.interrupted || m.flags&flagDumpIntr != 0
-		switch m.typ {
-		case typeOverrun:
+		a.interrupted = a.interrupted || m.Flags&nlmsg.FlagDumpIntr != 0
+		switch m.Type {
+		case nlmsg.TypeOverrun:
 			return nil, ErrOverrun
-		case typeError, typeDone:
+		case nlmsg.TypeError, nlmsg.TypeDone:
 			c.unread = false
-			errno, text, err := m.errno()
+			errno, text, ok := m.Errno()
 			a.text = text
 			switch {
-			case err != nil:
-				return nil, err
+			case !ok:
+				return nil, malformed(nlmsg.HeaderLen, "error", "%d of 4 bytes are there", len(m.Body))
 			case errno != 0:
 				return nil, errno
 			}
 			return nil, io.EOF
 		}
-		return m.body, nil
+		return m.Body, nil
 	}
 }

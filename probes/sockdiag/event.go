@@ -6,6 +6,8 @@ import (
 	"iter"
 	"os"
 	"syscall"
+
+	"framescope/probes/nlmsg"
 )
 
 // A Group is a SKNLGRP_ number: a kind of events.
@@ -63,7 +65,7 @@ func (e *Events) Destroyed(ctx context.Context, s *Socket) iter.Seq2[*Socket, er
 	return func(yield func(*Socket, error) bool) {
 		stop := context.AfterFunc(ctx, e.sock.interrupt)
 		defer stop()
-		var m message
+		var m nlmsg.Message
 		for {
 			n, err := e.sock.recv(e.buf)
 			switch {
@@ -78,10 +80,14 @@ func (e *Events) Destroyed(ctx context.Context, s *Socket) iter.Seq2[*Socket, er
 				err = malformed(0, "datagram", "%d bytes do not fit into %d", n, len(e.buf))
 			}
 			for b := e.buf[:min(n, len(e.buf))]; err == nil && len(b) > 0; {
-				if b, err = m.cut(b); err != nil || m.typ != getByFamily {
+				rest, ok := m.Cut(b)
+				if !ok {
+					err = uncut(&m, b)
+				}
+				if b = rest; !ok || m.Type != getByFamily {
 					continue
 				}
-				if err = s.parse(m.body); err != nil {
+				if err = s.parse(m.Body); err != nil {
 					continue
 				}
 				p, _ := s.attrs.u8(int(AttrProtocol))

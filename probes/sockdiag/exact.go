@@ -3,6 +3,8 @@ package sockdiag
 import (
 	"io"
 	"syscall"
+
+	"framescope/probes/nlmsg"
 )
 
 // Lookup finds the socket id and decodes it into s: a look into a hash table,
@@ -84,7 +86,7 @@ func (c *Conn) Destroy(p Protocol, id ID) error {
 	if err := c.ready(); err != nil {
 		return &OpError{Op: op, Err: err}
 	}
-	c.requestInet(destroySocket, flagAck, &Query{Protocol: p}, id.family(), &id)
+	c.requestInet(destroySocket, nlmsg.FlagAck, &Query{Protocol: p}, id.family(), &id)
 	if err := c.ask(); err != nil {
 		return &OpError{Op: op, Err: err}
 	}

@@ -6,6 +6,8 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
+
+	"framescope/probes/nlmsg"
 )
 
 // Whatever the kernel sends: no panic, no hang, no more rows than messages, and
@@ -23,7 +25,7 @@ func FuzzMessages(f *testing.F) {
 		f.Add(b[:min(len(b), 8000)], uint8(kind))
 	}
 	f.Add(manyRows(2), uint8(0))
-	f.Add(msg(typeError, flagAckTLVs, join(num(22), make([]byte, headerLen), attr(errAttrMsg, 'x', 0))...), uint8(1))
+	f.Add(msg(nlmsg.TypeError, nlmsg.FlagAckTLVs, join(num(22), make([]byte, nlmsg.HeaderLen), attr(errAttrMsg, 'x', 0))...), uint8(1))
 	f.Fuzz(func(t *testing.T, b []byte, kind uint8) {
 		c := replayed(nil)
 		c.sock = &replay{datagrams: [][]byte{b}, err: io.ErrUnexpectedEOF}
@@ -89,7 +91,7 @@ func FuzzMessages(f *testing.F) {
 				}
 			}
 		}
-		if rows > len(b)/headerLen+1 {
+		if rows > len(b)/nlmsg.HeaderLen+1 {
 			t.Fatalf("%d rows of %d bytes", rows, len(b))
 		}
 		// and as the one answer to a question

@@ -8,6 +8,8 @@ import (
 	"net/netip"
 	"syscall"
 	"time"
+
+	"framescope/probes/nlmsg"
 )
 
 // A Query says which internet sockets are wanted, and what of them.
@@ -99,7 +101,7 @@ const inetMsgLen = 72
 // parse reads m, a struct inet_diag_msg and its attributes.
 func (s *Socket) parse(m []byte) error {
 	if len(m) < inetMsgLen {
-		return malformed(headerLen+len(m), "inet_diag_msg", "%w: %d of %d bytes", errShort, len(m), inetMsgLen)
+		return malformed(nlmsg.HeaderLen+len(m), "inet_diag_msg", "%w: %d of %d bytes", errShort, len(m), inetMsgLen)
 	}
 	h := (*[inetMsgLen]byte)(m)
 	s.Family = Family(h[0])
@@ -172,10 +174,10 @@ func (c *Conn) walkInet(s *Socket, q *Query, yield func(*Socket, error) bool) er
 		if oneWalk {
 			c.requestBoth(*both, q)
 		} else {
-			c.requestInet(getByFamily, flagDump, q, families[i], nil)
+			c.requestInet(getByFamily, nlmsg.FlagDump, q, families[i], nil)
 		}
 		if len(bytecode) > 0 {
-			c.req = appendAttr(c.req, reqBytecode, bytecode)
+			c.req = nlmsg.AppendAttr(c.req, reqBytecode, bytecode...)
 		}
 		if err := c.ask(); err != nil {
 			return &OpError{Op: op, Err: err}
@@ -281,7 +283,7 @@ func fallBack(both *uint16, err error) bool {
 // requestBoth makes a request of old, with a struct inet_diag_req: it is the one
 // that walks over the table once for both families.
 func (c *Conn) requestBoth(typ uint16, q *Query) {
-	c.begin(typ, flagDump)
+	c.begin(typ, nlmsg.FlagDump)
 	c.req = append(c.req, 0, 0, 0, uint8(q.Ext))
 	c.req = appendID(c.req, nil)
 	c.req = ne.AppendUint32(c.req, q.states())
@@ -292,9 +294,7 @@ func (c *Conn) requestBoth(typ uint16, q *Query) {
 // nameProtocol adds a protocol whose number does not fit into a byte.
 func (c *Conn) nameProtocol(q *Query) {
 	if q.Protocol > 0xff {
-		var b [4]byte
-		ne.PutUint32(b[:], uint32(q.Protocol))
-		c.req = appendAttr(c.req, reqProtocol, b[:])
+		c.req = nlmsg.AppendUint32(c.req, reqProtocol, uint32(q.Protocol))
 	}
 }
 

@@ -1,5 +1,7 @@
 package sockdiag
 
+import "framescope/probes/nlmsg"
+
 // An Attr is an INET_DIAG_ number: an attribute of a Socket.
 type Attr uint8
 
@@ -79,7 +81,7 @@ func (s *Socket) MemInfo() (m MemInfo, ok bool) { return s.attrs.memInfo(int(Att
 // Congestion returns the name of the congestion control, asked for with ExtCong,
 // or "".
 func (s *Socket) Congestion() string {
-	b := cString(s.attrs.get(int(AttrCong)))
+	b := nlmsg.String(s.attrs.get(int(AttrCong)))
 	switch string(b) { // the ones that most have take no memory
 	case "cubic":
 		return "cubic"
@@ -177,18 +179,13 @@ const (
 )
 
 func (s *Socket) ulp(typ uint16) []byte {
-	for t, v := range attributes(s.attrs.get(int(AttrULPInfo))) {
-		if t == typ {
-			return v
-		}
-	}
-	return nil
+	return nlmsg.Find(s.attrs.get(int(AttrULPInfo)), typ)
 }
 
 // ULP returns the name of the upper-layer protocol, "mptcp" or "tls" for
 // instance, asked for with ExtInfo, or "".
 func (s *Socket) ULP() string {
-	b := cString(s.ulp(ulpName))
+	b := nlmsg.String(s.ulp(ulpName))
 	switch string(b) {
 	case "mptcp":
 		return "mptcp"
@@ -216,7 +213,7 @@ func (s *Socket) TLSInfo(t *TLSInfo) bool {
 		return false
 	}
 	*t = TLSInfo{}
-	for typ, v := range attributes(b) {
+	for typ, v := range nlmsg.Attrs(b) {
 		switch {
 		case typ == 5:
 			t.ZeroCopy = true

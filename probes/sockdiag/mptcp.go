@@ -1,6 +1,10 @@
 package sockdiag
 
-import "time"
+import (
+	"time"
+
+	"framescope/probes/nlmsg"
+)
 
 // MPTCPInfo is struct mptcp_info: what is known of an MPTCP connection. Fields
 // that this kernel does not know are zero.
@@ -146,7 +150,7 @@ func (s *Socket) Subflow(f *Subflow) bool {
 		return false
 	}
 	*f = Subflow{}
-	for typ, v := range attributes(b) {
+	for typ, v := range nlmsg.Attrs(b) {
 		switch {
 		case len(v) < 1:
 		case typ == subIDRem:

@@ -1,6 +1,10 @@
 package sockdiag
 
-import "iter"
+import (
+	"iter"
+
+	"framescope/probes/nlmsg"
+)
 
 // A NetlinkShow is a set of NDIAG_SHOW_ bits: what the kernel is to add to a
 // netlink socket.
@@ -55,7 +59,7 @@ const netlinkMsgLen = 28
 
 func (n *NetlinkSocket) parse(m []byte) error {
 	if len(m) < netlinkMsgLen {
-		return malformed(headerLen+len(m), "netlink_diag_msg", "%w: %d of %d bytes", errShort, len(m), netlinkMsgLen)
+		return malformed(nlmsg.HeaderLen+len(m), "netlink_diag_msg", "%w: %d of %d bytes", errShort, len(m), netlinkMsgLen)
 	}
 	n.Type = SocketType(m[1])
 	n.Protocol = m[2]
@@ -122,7 +126,7 @@ func (c *Conn) Netlink(n *NetlinkSocket, show NetlinkShow) iter.Seq2[*NetlinkSoc
 		n = new(NetlinkSocket)
 	}
 	return walkFamily(c, n, "netlink sockets", "netlink_diag", func() {
-		c.begin(getByFamily, flagDump)
+		c.begin(getByFamily, nlmsg.FlagDump)
 		c.req = append(c.req, uint8(Netlink), 0xff, 0, 0) // NDIAG_PROTO_ALL
 		c.req = ne.AppendUint32(c.req, 0)                 // inode
 		c.req = ne.AppendUint32(c.req, uint32(show))

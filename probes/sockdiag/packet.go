@@ -1,6 +1,10 @@
 package sockdiag
 
-import "iter"
+import (
+	"iter"
+
+	"framescope/probes/nlmsg"
+)
 
 // A PacketShow is a set of PACKET_SHOW_ bits: what the kernel is to add to a
 // packet socket.
@@ -62,7 +66,7 @@ const packetMsgLen = 16
 
 func (p *PacketSocket) parse(m []byte) error {
 	if len(m) < packetMsgLen {
-		return malformed(headerLen+len(m), "packet_diag_msg", "%w: %d of %d bytes", errShort, len(m), packetMsgLen)
+		return malformed(nlmsg.HeaderLen+len(m), "packet_diag_msg", "%w: %d of %d bytes", errShort, len(m), packetMsgLen)
 	}
 	p.Type = SocketType(m[1])
 	p.EtherType = ne.Uint16(m[2:])
@@ -166,7 +170,7 @@ func (c *Conn) Packet(p *PacketSocket, show PacketShow) iter.Seq2[*PacketSocket,
 		p = new(PacketSocket)
 	}
 	return walkFamily(c, p, "packet sockets", "af_packet_diag", func() {
-		c.begin(getByFamily, flagDump)
+		c.begin(getByFamily, nlmsg.FlagDump)
 		c.req = append(c.req, uint8(Packet), 0, 0, 0)
 		c.req = ne.AppendUint32(c.req, 0) // inode
 		c.req = ne.AppendUint32(c.req, uint32(show))

@@ -7,7 +7,11 @@ import (
 	"slices"
 	"syscall"
 	"testing"
+
+	"framescope/probes/nlmsg"
 )
+
+const errAttrMsg = 1 // NLMSGERR_ATTR_MSG
 
 // A replay stands in for the kernel: whatever is asked, it answers with the
 // datagrams, and then with the error.
@@ -48,9 +52,9 @@ func replayed(messages []byte) *Conn {
 	r := &replay{err: io.ErrUnexpectedEOF}
 	for len(messages) > 0 {
 		n := 0
-		for n+headerLen <= len(messages) {
-			l := align(int(ne.Uint32(messages[n:])))
-			if l < headerLen || n > 0 && n+l > bufferSize {
+		for n+nlmsg.HeaderLen <= len(messages) {
+			l := nlmsg.Align(int(ne.Uint32(messages[n:])))
+			if l < nlmsg.HeaderLen || n > 0 && n+l > bufferSize {
 				break
 			}
 			n = min(n+l, len(messages))
@@ -68,7 +72,7 @@ func replayed(messages []byte) *Conn {
 func msg(typ, flags uint16, body ...byte) []byte { return msgSeq(1, typ, flags, body...) }
 
 func msgSeq(seq uint32, typ, flags uint16, body ...byte) []byte {
-	b := ne.AppendUint32(nil, uint32(headerLen+len(body)))
+	b := ne.AppendUint32(nil, uint32(nlmsg.HeaderLen+len(body)))
 	b = ne.AppendUint16(b, typ)
 	b = ne.AppendUint16(b, flags)
 	b = ne.AppendUint32(b, seq)
@@ -89,7 +93,7 @@ func row(state State, attrs ...byte) []byte {
 	return append(b, attrs...)
 }
 
-func attr(typ uint16, v ...byte) []byte { return appendAttr(nil, typ, v) }
+func attr(typ uint16, v ...byte) []byte { return nlmsg.AppendAttr(nil, typ, v...) }
 
 func num(e syscall.Errno) []byte { return ne.AppendUint32(nil, uint32(-int32(e))) }
 
@@ -103,9 +107,9 @@ func join(b ...[]byte) (all []byte) {
 // Whatever the kernel answers, rows before it are handed out and errors have
 // names.
 func TestAnswers(t *testing.T) {
-	done := msg(typeDone, 2, 0, 0, 0, 0)
+	done := msg(nlmsg.TypeDone, 2, 0, 0, 0, 0)
 	one := msg(getByFamily, 2, row(Listen)...)
-	header := make([]byte, headerLen)
+	header := make([]byte, nlmsg.HeaderLen)
 	ne.PutUint32(header, 30) // of the request, as it is repeated
 	long := append(append([]byte{}, header...), make([]byte, 16)...)
 	text := attr(errAttrMsg, []byte("no such thing\x00")...)
@@ -119,28 +123,28 @@ func TestAnswers(t *testing.T) {
 	}{
 		{"nothing", done, nil, 0, "", nil},
 		{"rows", join(one, one, done), nil, 2, "", nil},
-		{"end without a number", join(one, msg(typeDone, 2)), nil, 1, "", nil},
-		{"end with a length", join(one, msg(typeDone, 2, 100, 0, 0, 0)), nil, 1, "", nil},
-		{"other answers", join(msgSeq(7, getByFamily, 2, row(Listen)...), msgSeq(7, typeDone, 2), msg(typeNoop, 0), one, done), nil, 1, "", nil},
-		{"no handler, in the end", msg(typeDone, 2, num(syscall.ENOENT)...), nil, 0,
+		{"end without a number", join(one, msg(nlmsg.TypeDone, 2)), nil, 1, "", nil},
+		{"end with a length", join(one, msg(nlmsg.TypeDone, 2, 100, 0, 0, 0)), nil, 1, "", nil},
+		{"other answers", join(msgSeq(7, getByFamily, 2, row(Listen)...), msgSeq(7, nlmsg.TypeDone, 2), msg(nlmsg.TypeNoop, 0), one, done), nil, 1, "", nil},
+		{"no handler, in the end", msg(nlmsg.TypeDone, 2, num(syscall.ENOENT)...), nil, 0,
 			"sockdiag: udp sockets: not supported: the kernel has no handler for it (module udp_diag)", ErrNotSupported},
-		{"no handler", msg(typeError, 0, num(syscall.ENOENT)...), nil, 0,
+		{"no handler", msg(nlmsg.TypeError, 0, num(syscall.ENOENT)...), nil, 0,
 			"sockdiag: udp sockets: not supported: the kernel has no handler for it (module udp_diag)", ErrNotSupported},
-		{"no right", join(one, msg(typeError, 0, num(syscall.EPERM)...)), nil, 1, "sockdiag: udp sockets: operation not permitted", syscall.EPERM},
-		{"words", msg(typeError, flagAckTLVs, join(num(syscall.EINVAL), long, text)...), nil, 0, "sockdiag: udp sockets: invalid argument: no such thing", syscall.EINVAL},
-		{"words, capped", msg(typeError, flagAckTLVs|flagCapped, join(num(syscall.EINVAL), header, attr(2, 1, 0, 0, 0), text)...), nil, 0,
+		{"no right", join(one, msg(nlmsg.TypeError, 0, num(syscall.EPERM)...)), nil, 1, "sockdiag: udp sockets: operation not permitted", syscall.EPERM},
+		{"words", msg(nlmsg.TypeError, nlmsg.FlagAckTLVs, join(num(syscall.EINVAL), long, text)...), nil, 0, "sockdiag: udp sockets: invalid argument: no such thing", syscall.EINVAL},
+		{"words, capped", msg(nlmsg.TypeError, nlmsg.FlagAckTLVs|nlmsg.FlagCapped, join(num(syscall.EINVAL), header, attr(2, 1, 0, 0, 0), text)...), nil, 0,
 			"sockdiag: udp sockets: invalid argument: no such thing", syscall.EINVAL},
-		{"words in the end", join(one, msg(typeDone, flagAckTLVs|2, join(num(syscall.ENOMEM), text)...)), nil, 1, "sockdiag: udp sockets: cannot allocate memory: no such thing", syscall.ENOMEM},
-		{"words that are cut", msg(typeError, flagAckTLVs, join(num(syscall.EINVAL), long, text[:10])...), nil, 0, "sockdiag: udp sockets: invalid argument", syscall.EINVAL},
-		{"interrupted", join(msg(getByFamily, 2|flagDumpIntr, row(Listen)...), one, done), nil, 2, "sockdiag: udp sockets: " + ErrInterrupted.Error(), ErrInterrupted},
-		{"overrun", join(one, msg(typeOverrun, 0)), nil, 1, "sockdiag: udp sockets: " + ErrOverrun.Error(), ErrOverrun},
+		{"words in the end", join(one, msg(nlmsg.TypeDone, nlmsg.FlagAckTLVs|2, join(num(syscall.ENOMEM), text)...)), nil, 1, "sockdiag: udp sockets: cannot allocate memory: no such thing", syscall.ENOMEM},
+		{"words that are cut", msg(nlmsg.TypeError, nlmsg.FlagAckTLVs, join(num(syscall.EINVAL), long, text[:10])...), nil, 0, "sockdiag: udp sockets: invalid argument", syscall.EINVAL},
+		{"interrupted", join(msg(getByFamily, 2|nlmsg.FlagDumpIntr, row(Listen)...), one, done), nil, 2, "sockdiag: udp sockets: " + ErrInterrupted.Error(), ErrInterrupted},
+		{"overrun", join(one, msg(nlmsg.TypeOverrun, 0)), nil, 1, "sockdiag: udp sockets: " + ErrOverrun.Error(), ErrOverrun},
 		{"no memory", one, syscall.ENOBUFS, 1, "sockdiag: udp sockets: " + ErrOverrun.Error(), ErrOverrun},
 		{"no end", one, io.ErrUnexpectedEOF, 1, "sockdiag: udp sockets: unexpected EOF", io.ErrUnexpectedEOF},
 		{"half a header", join(one, one[:10]), nil, 1, "sockdiag: udp sockets: netlink: offset 0: header: 10 of 16 bytes are there", nil},
 		{"cut", join(one, one[:40]), nil, 1, "sockdiag: udp sockets: netlink: offset 0: length: 88, of a message in 40 bytes", nil},
 		{"length 3", join(one, []byte{3, 0, 0, 0}, one[4:]), nil, 1, "sockdiag: udp sockets: netlink: offset 0: length: 3, of a message in 88 bytes", nil},
 		{"short row", msg(getByFamily, 2, row(Listen)[:71]...), nil, 0, "sockdiag: udp sockets: netlink: offset 87: inet_diag_msg: message ends too early: 71 of 72 bytes", errShort},
-		{"error without a number", msg(typeError, 0, 1, 2), nil, 0, "sockdiag: udp sockets: netlink: offset 16: error: 2 of 4 bytes are there", nil},
+		{"error without a number", msg(nlmsg.TypeError, 0, 1, 2), nil, 0, "sockdiag: udp sockets: netlink: offset 16: error: 2 of 4 bytes are there", nil},
 		{"large", make([]byte, 40000), nil, 0, "sockdiag: udp sockets: netlink: offset 0: datagram: 40000 bytes do not fit into 32768", nil},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -178,11 +182,11 @@ func TestAnswers(t *testing.T) {
 // A kernel without the request for both families is asked for each.
 func TestSeparateFamilies(t *testing.T) {
 	r := &replay{datagrams: [][]byte{
-		msgSeq(1, typeError, 0, num(syscall.EINVAL)...),
-		join(msgSeq(2, getByFamily, 2, row(Listen)...), msgSeq(2, typeDone, 2, 0, 0, 0, 0)),
-		join(msgSeq(3, getByFamily, 2, row(Listen)...), msgSeq(3, getByFamily, 2, row(Listen)...), msgSeq(3, typeDone, 2, 0, 0, 0, 0)),
-		join(msgSeq(4, typeDone, 2)), join(msgSeq(5, typeDone, 2)),
-		join(msgSeq(6, typeError, 0, num(syscall.EINVAL)...)),
+		msgSeq(1, nlmsg.TypeError, 0, num(syscall.EINVAL)...),
+		join(msgSeq(2, getByFamily, 2, row(Listen)...), msgSeq(2, nlmsg.TypeDone, 2, 0, 0, 0, 0)),
+		join(msgSeq(3, getByFamily, 2, row(Listen)...), msgSeq(3, getByFamily, 2, row(Listen)...), msgSeq(3, nlmsg.TypeDone, 2, 0, 0, 0, 0)),
+		join(msgSeq(4, nlmsg.TypeDone, 2)), join(msgSeq(5, nlmsg.TypeDone, 2)),
+		join(msgSeq(6, nlmsg.TypeError, 0, num(syscall.EINVAL)...)),
 	}}
 	c := newConn(r)
 	for _, want := range []struct{ rows, sent int }{{3, 3}, {0, 5}} {
@@ -210,9 +214,9 @@ func TestMPTCPBothFamilies(t *testing.T) {
 		for range rows {
 			b = append(b, msgSeq(seq, getByFamily, 2, row(Listen)...)...)
 		}
-		return append(b, msgSeq(seq, typeDone, 2, 0, 0, 0, 0)...)
+		return append(b, msgSeq(seq, nlmsg.TypeDone, 2, 0, 0, 0, 0)...)
 	}
-	refuse := func(seq uint32, e syscall.Errno) []byte { return msgSeq(seq, typeError, 0, num(e)...) }
+	refuse := func(seq uint32, e syscall.Errno) []byte { return msgSeq(seq, nlmsg.TypeError, 0, num(e)...) }
 	for _, tt := range []struct {
 		name  string
 		in    [][]byte
@@ -223,7 +227,7 @@ func TestMPTCPBothFamilies(t *testing.T) {
 		{"Linux 6.16", [][]byte{refuse(1, syscall.EINVAL), answer(2, 3), answer(3, 0)}, []uint16{getDCCP, getTCP, getTCP}, 3},
 		{"neither", [][]byte{refuse(1, syscall.EINVAL), refuse(2, syscall.EINVAL), answer(3, 1), answer(4, 1), answer(5, 0), answer(6, 0)},
 			[]uint16{getDCCP, getTCP, getByFamily, getByFamily, getByFamily, getByFamily}, 2},
-		{"it is taken for DCCP", [][]byte{msgSeq(1, typeDone, 2, num(syscall.ENOENT)...), answer(2, 1), answer(3, 1), answer(4, 0), answer(5, 0)},
+		{"it is taken for DCCP", [][]byte{msgSeq(1, nlmsg.TypeDone, 2, num(syscall.ENOENT)...), answer(2, 1), answer(3, 1), answer(4, 0), answer(5, 0)},
 			[]uint16{getDCCP, getByFamily, getByFamily, getByFamily, getByFamily}, 2},
 	} {
 		r := &replay{datagrams: tt.in}
@@ -348,7 +352,7 @@ func TestClone(t *testing.T) {
 	c := replayed(join(
 		msg(getByFamily, 2, row(Established, attr(uint16(AttrMark), 1, 1, 1, 1)...)...),
 		msg(getByFamily, 2, row(CloseWait, attr(uint16(AttrMark), 2, 2, 2, 2)...)...),
-		msg(typeDone, 2)))
+		msg(nlmsg.TypeDone, 2)))
 	var kept []*Socket
 	var own Socket
 	for s, err := range c.Inet(&own, Query{Protocol: UDP, Family: IPv4}) {
@@ -413,7 +417,7 @@ func manyRows(n int) []byte {
 	for range n {
 		all = append(all, one...)
 	}
-	return append(all, msg(typeDone, 2, 0, 0, 0, 0)...)
+	return append(all, msg(nlmsg.TypeDone, 2, 0, 0, 0, 0)...)
 }
 
 // plainRows is an answer with n sockets of which nothing was asked for.
@@ -424,7 +428,7 @@ func plainRows(n int) []byte {
 	for range n {
 		all = append(all, one...)
 	}
-	return append(all, msg(typeDone, 2, 0, 0, 0, 0)...)
+	return append(all, msg(nlmsg.TypeDone, 2, 0, 0, 0, 0)...)
 }
 
 func BenchmarkWalk(b *testing.B) {

@@ -4,6 +4,8 @@ import (
 	"io"
 	"iter"
 	"syscall"
+
+	"framescope/probes/nlmsg"
 )
 
 // A UnixQuery says which unix sockets are wanted, and what of them.
@@ -75,7 +77,7 @@ const unixMsgLen = 16
 
 func (u *UnixSocket) parse(m []byte) error {
 	if len(m) < unixMsgLen {
-		return malformed(headerLen+len(m), "unix_diag_msg", "%w: %d of %d bytes", errShort, len(m), unixMsgLen)
+		return malformed(nlmsg.HeaderLen+len(m), "unix_diag_msg", "%w: %d of %d bytes", errShort, len(m), unixMsgLen)
 	}
 	u.Type = SocketType(m[1])
 	u.State = State(m[2])
@@ -99,7 +101,7 @@ func (u *UnixSocket) Name() []byte {
 	b := u.attrs.get(unixName)
 	if len(b) > 0 && b[0] != 0 {
 		// of a path, the zero at its end is in some kernels' length
-		b = cString(b)
+		b = nlmsg.String(b)
 	}
 	return b
 }
@@ -157,7 +159,7 @@ func (c *Conn) Unix(u *UnixSocket, q UnixQuery) iter.Seq2[*UnixSocket, error] {
 	if u == nil {
 		u = new(UnixSocket)
 	}
-	return walkFamily(c, u, "unix sockets", "unix_diag", func() { c.requestUnix(flagDump, &q, 0) })
+	return walkFamily(c, u, "unix sockets", "unix_diag", func() { c.requestUnix(nlmsg.FlagDump, &q, 0) })
 }
 
 // LookupUnix finds the unix socket with the inode and decodes it into u. The
