@@ -5,46 +5,47 @@ import (
 	"net/netip"
 	"syscall"
 	"testing"
+
+	"framescope/probes/nlmsg"
 )
 
 const testFamily = 28
 
 // message is a netlink message of the family.
 func message(cmd uint8, attrs []byte) []byte {
-	b := make([]byte, nlHeader, nlHeader+genlLen+len(attrs))
-	b = append(append(b, cmd, 1, 0, 0), attrs...)
-	binary.NativeEndian.PutUint32(b, uint32(len(b)))
-	binary.NativeEndian.PutUint16(b[4:], testFamily)
+	return typed(testFamily, cmd, attrs)
+}
+
+func typed(typ uint16, cmd uint8, attrs []byte) []byte {
+	b := append(append(nlmsg.AppendHeader(nil, typ, 0, 0), cmd, 1, 0, 0), attrs...)
+	nlmsg.End(b, 0)
 	return b
 }
 
 // An event with all attributes there are.
 func allAttrs() []byte {
-	port := func(b []byte, typ, p uint16) []byte { return appendAttr(b, typ, byte(p>>8), byte(p)) }
-	b := appendUint32(nil, eventToken, 0xdeadbeef)
-	b = appendUint16(b, eventFamily, afInet)
-	b = appendAttr(b, eventLocID, 1)
-	b = appendAttr(b, eventRemID, 2)
-	b = appendAttr(b, eventSaddr4, 10, 0, 0, 1)
-	b = appendAttr(b, eventDaddr6, netip.MustParseAddr("fd00::2").AsSlice()...)
+	port := func(b []byte, typ, p uint16) []byte { return nlmsg.AppendAttr(b, typ, byte(p>>8), byte(p)) }
+	b := nlmsg.AppendUint32(nil, eventToken, 0xdeadbeef)
+	b = nlmsg.AppendUint16(b, eventFamily, afInet)
+	b = nlmsg.AppendAttr(b, eventLocID, 1)
+	b = nlmsg.AppendAttr(b, eventRemID, 2)
+	b = nlmsg.AppendAttr(b, eventSaddr4, 10, 0, 0, 1)
+	b = nlmsg.AppendAttr(b, eventDaddr6, netip.MustParseAddr("fd00::2").AsSlice()...)
 	b = port(b, eventSport, 1234)
 	b = port(b, eventDport, 80)
-	b = appendAttr(b, eventBackup, 1)
-	b = appendAttr(b, eventError, 111)
-	b = appendUint16(b, eventFlags, 3)
-	b = appendUint32(b, eventTimeout, 5)
-	b = appendUint32(b, eventIfIdx, 1<<32-1)
-	b = appendUint32(b, eventResetReason, 6)
-	b = appendUint32(b, eventResetFlags, 1)
-	b = appendAttr(b, eventServerSide, 1)
-	return appendUint32(b, 99, 1) // of a later kernel
+	b = nlmsg.AppendAttr(b, eventBackup, 1)
+	b = nlmsg.AppendAttr(b, eventError, 111)
+	b = nlmsg.AppendUint16(b, eventFlags, 3)
+	b = nlmsg.AppendUint32(b, eventTimeout, 5)
+	b = nlmsg.AppendUint32(b, eventIfIdx, 1<<32-1)
+	b = nlmsg.AppendUint32(b, eventResetReason, 6)
+	b = nlmsg.AppendUint32(b, eventResetFlags, 1)
+	b = nlmsg.AppendAttr(b, eventServerSide, 1)
+	return nlmsg.AppendUint32(b, 99, 1) // of a later kernel
 }
 
 func TestDecodeEvents(t *testing.T) {
-	other := message(9, nil)
-	binary.NativeEndian.PutUint16(other[4:], 77)
-	overrun := message(0, nil)
-	binary.NativeEndian.PutUint16(overrun[4:], nlOverrun)
+	other, overrun := typed(77, 9, nil), typed(nlmsg.TypeOverrun, 0, nil)
 	b := append(append(append(other, message(11, allAttrs())...), overrun...), message(3, nil)...)
 	var got []Event
 	if err := decodeEvents(b, testFamily, func(e Event) bool { got = append(got, e); return true }); err != nil {
@@ -71,7 +72,7 @@ func TestDecodeEvents(t *testing.T) {
 		b    []byte
 		want string
 	}{
-		"short value":    {message(1, appendAttr(nil, eventToken, 1)), "event created: netlink attribute 1: 1 bytes, expected 4"},
+		"short value":    {message(1, nlmsg.AppendAttr(nil, eventToken, 1)), "event created: netlink attribute 1: 1 bytes, expected 4"},
 		"long attribute": {message(1, []byte{9, 0, 1, 0, 1, 2, 3, 4}), "event created: netlink attribute 1 at offset 0: length 9, and there are 8 bytes"},
 		"no header":      {message(1, []byte{3, 0, 1, 0}), "event created: netlink attribute 1 at offset 0: length 3, and there are 4 bytes"},
 		"long message":   {message(1, nil)[:18], "netlink message at offset 0: length 20, and there are 18 bytes"},
@@ -87,7 +88,7 @@ func TestDecodeEnd(t *testing.T) {
 		return append(binary.NativeEndian.AppendUint32(nil, uint32(-n)), rest...)
 	}
 	request := message(1, []byte{1, 2, 3, 4, 5}) // not a multiple of four
-	text := appendAttr(appendUint32(nil, 2, 7), errorMsg, []byte("no\x00")...)
+	text := nlmsg.AppendAttr(nlmsg.AppendUint32(nil, 2, 7), 1, []byte("no\x00")...)
 	padded := append(append([]byte{}, request...), 0, 0, 0)
 	for name, tt := range map[string]struct {
 		isError bool
@@ -98,12 +99,13 @@ func TestDecodeEnd(t *testing.T) {
 		"empty done":       {false, 0, nil, ""},
 		"success":          {true, 0, errno(0, request...), ""},
 		"plain":            {true, 0, errno(22, request...), "invalid argument"},
-		"message":          {true, flagAckTLVs, errno(22, append(padded, text...)...), "no: invalid argument"},
-		"capped":           {true, flagAckTLVs | flagCapped, errno(22, append(request[:nlHeader:nlHeader], text...)...), "no: invalid argument"},
-		"done":             {false, flagAckTLVs, errno(22, text...), "no: invalid argument"},
-		"no message":       {false, flagAckTLVs, errno(22, appendUint32(nil, 2, 7)...), "invalid argument"},
-		"broken":           {true, flagAckTLVs, errno(22, 1, 2, 3), "invalid argument"},
-		"request too long": {true, flagAckTLVs, errno(22, append([]byte{255, 255, 255, 255}, request[4:]...)...), "invalid argument"},
+		"message":          {true, nlmsg.FlagAckTLVs, errno(22, append(padded, text...)...), "no: invalid argument"},
+		"capped":           {true, nlmsg.FlagAckTLVs | nlmsg.FlagCapped, errno(22, append(request[:nlmsg.HeaderLen:nlmsg.HeaderLen], text...)...), "no: invalid argument"},
+		"done":             {false, nlmsg.FlagAckTLVs, errno(22, text...), "no: invalid argument"},
+		"no message":       {false, nlmsg.FlagAckTLVs, errno(22, nlmsg.AppendUint32(nil, 2, 7)...), "invalid argument"},
+		"too short":        {true, 0, []byte{1, 2}, "netlink error of 2 bytes"},
+		"broken":           {true, nlmsg.FlagAckTLVs, errno(22, 1, 2, 3), "invalid argument"},
+		"request too long": {true, nlmsg.FlagAckTLVs, errno(22, append([]byte{255, 255, 255, 255}, request[4:]...)...), "invalid argument"},
 	} {
 		err := decodeEnd(tt.isError, tt.flags, tt.b)
 		if got := ""; err != nil {
@@ -114,7 +116,7 @@ func TestDecodeEnd(t *testing.T) {
 			t.Errorf("%s: no error", name)
 		}
 	}
-	if e := fail("x", "y", decodeEnd(false, flagAckTLVs, errno(22, text...))).(*OpError); e.Err != syscall.EINVAL || e.Msg != "no" {
+	if e := fail("x", "y", decodeEnd(false, nlmsg.FlagAckTLVs, errno(22, text...))).(*OpError); e.Err != syscall.EINVAL || e.Msg != "no" {
 		t.Errorf("%#v", e)
 	}
 }
@@ -123,9 +125,9 @@ func TestDecodeEnd(t *testing.T) {
 // as itself.
 func FuzzDecode(f *testing.F) {
 	f.Add(message(11, allAttrs()), uint16(0))
-	f.Add(append(message(1, allAttrs()), message(3, nil)...), uint16(flagAckTLVs))
-	f.Add(appendNest(nil, attrAddr, endpointAttrs(Endpoint{ID: 3, Addr: netip.MustParseAddr("fd00::1"), Port: 80, Flags: 255, IfIndex: 2})), uint16(flagCapped))
-	f.Add(appendUint32(appendUint32(nil, attrRcvAddAddrs, 3), attrSubflows, 8), uint16(0))
+	f.Add(append(message(1, allAttrs()), message(3, nil)...), uint16(nlmsg.FlagAckTLVs))
+	f.Add(nlmsg.AppendNest(nil, attrAddr, endpointAttrs(Endpoint{ID: 3, Addr: netip.MustParseAddr("fd00::1"), Port: 80, Flags: 255, IfIndex: 2})), uint16(nlmsg.FlagCapped))
+	f.Add(nlmsg.AppendUint32(nlmsg.AppendUint32(nil, attrRcvAddAddrs, 3), attrSubflows, 8), uint16(0))
 	f.Fuzz(func(t *testing.T, b []byte, flags uint16) {
 		_ = decodeEvents(b, testFamily, func(e Event) bool {
 			e.AppendIP(nil)
@@ -142,7 +144,7 @@ func FuzzDecode(f *testing.F) {
 			return
 		}
 		e.AppendPMNLCtl(nil)
-		again, err := decodeEndpoint(appendNest(nil, attrAddr, endpointAttrs(e)))
+		again, err := decodeEndpoint(nlmsg.AppendNest(nil, attrAddr, endpointAttrs(e)))
 		if err != nil || again != e {
 			t.Errorf("%+v: %+v, %v", e, again, err)
 		}

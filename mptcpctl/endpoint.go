@@ -10,6 +10,7 @@ import (
 	"syscall"
 
 	"framescope/capture/netns"
+	"framescope/probes/nlmsg"
 )
 
 // MaxEndpoints is how many endpoints the kernel keeps for a namespace.
@@ -154,7 +155,7 @@ func (c *Conn) Delete(id uint8, addr netip.Addr) error {
 
 // binaryID puts an id 0 into a nest that is an address.
 func binaryID(nest []byte) []byte {
-	return appendNest(nil, attrAddr, appendAttr(slices.Clone(nest[attrHeader:]), addrID, 0))
+	return nlmsg.AppendNest(nil, attrAddr, nlmsg.AppendAttr(slices.Clone(nest[nlmsg.AttrLen:]), addrID, 0))
 }
 
 // Flush deletes all endpoints.
@@ -171,7 +172,7 @@ func (c *Conn) List() ([]Endpoint, error) { return c.list("endpoint show", "", n
 
 func (c *Conn) get(id uint8, token []byte) (Endpoint, error) {
 	args := fmt.Sprintf("id %d", id)
-	msgs, err := c.ask(cmdGetAddr, 0, append(appendNest(nil, attrAddr, appendAttr(nil, addrID, id)), token...))
+	msgs, err := c.ask(cmdGetAddr, 0, append(nlmsg.AppendNest(nil, attrAddr, nlmsg.AppendAttr(nil, addrID, id)), token...))
 	if err != nil {
 		return Endpoint{}, fail("endpoint show", args, err)
 	}
@@ -233,7 +234,7 @@ func (c *Conn) nest(e *Endpoint) ([]byte, error) {
 	if err := c.resolve(e); err != nil {
 		return nil, err
 	}
-	return appendNest(nil, attrAddr, endpointAttrs(*e)), nil
+	return nlmsg.AppendNest(nil, attrAddr, endpointAttrs(*e)), nil
 }
 
 func (c *Conn) resolve(e *Endpoint) error {
@@ -253,25 +254,21 @@ func (c *Conn) resolve(e *Endpoint) error {
 	})
 }
 
-func appendNest(b []byte, typ uint16, inner []byte) []byte {
-	return appendAttr(b, typ|nested, inner...)
-}
-
 func endpointAttrs(e Endpoint) (b []byte) {
 	if e.Addr.IsValid() {
 		b = appendIP(b, e.Addr)
 	}
 	if e.ID != 0 {
-		b = appendAttr(b, addrID, e.ID)
+		b = nlmsg.AppendAttr(b, addrID, e.ID)
 	}
 	if e.Port != 0 {
-		b = appendUint16(b, addrPort, e.Port)
+		b = nlmsg.AppendUint16(b, addrPort, e.Port)
 	}
 	if e.Flags != 0 {
-		b = appendUint32(b, addrFlags, uint32(e.Flags))
+		b = nlmsg.AppendUint32(b, addrFlags, uint32(e.Flags))
 	}
 	if e.IfIndex != 0 {
-		b = appendUint32(b, addrIfIdx, uint32(e.IfIndex))
+		b = nlmsg.AppendUint32(b, addrIfIdx, uint32(e.IfIndex))
 	}
 	return b
 }

@@ -1,13 +1,14 @@
 package mptcpctl
 
 import (
-	"encoding/binary"
 	"encoding/json"
 	"fmt"
 	"net/netip"
 	"strconv"
 	"syscall"
 	"time"
+
+	"framescope/probes/nlmsg"
 )
 
 // An EventType says what happened (enum mptcp_event_type).
@@ -153,29 +154,26 @@ func (e *Event) Has(a EventAttrs) bool { return e.Attrs&a == a }
 // connection.
 func (e *Event) IsServerSide() bool { return e.Flags&ServerSide != 0 || e.ServerSide != 0 }
 
-const (
-	nlHeader   = 16
-	genlLen    = 4
-	nlOverrun  = 4
-	nlMinValid = nlHeader + genlLen
-)
+// genlLen is the length of a generic netlink header (struct genlmsghdr).
+const genlLen = 4
 
 // decodeEvents calls f for each event in a datagram of netlink messages until f
 // returns false. An event that cannot be decoded is an error, after which the
 // others are lost.
 func decodeEvents(b []byte, family uint16, f func(Event) bool) error {
-	for off := 0; len(b)-off >= nlHeader; {
-		n := int(binary.NativeEndian.Uint32(b[off:]))
-		if n < nlHeader || n > len(b)-off {
-			return fmt.Errorf("netlink message at offset %d: length %d, and there are %d bytes", off, n, len(b)-off)
+	var m nlmsg.Message
+	for all := b; len(b) >= nlmsg.HeaderLen; {
+		rest, ok := m.Cut(b)
+		if !ok {
+			return fmt.Errorf("netlink message at offset %d: length %d, and there are %d bytes", len(all)-len(b), m.Len, len(b))
 		}
-		switch typ := binary.NativeEndian.Uint16(b[off+4:]); {
-		case typ == nlOverrun:
+		switch {
+		case m.Type == nlmsg.TypeOverrun:
 			if !f(Event{Type: EventLost}) {
 				return nil
 			}
-		case typ == family && n >= nlMinValid:
-			e, err := decodeEvent(b[off+nlHeader : off+n])
+		case m.Type == family && len(m.Body) >= genlLen:
+			e, err := decodeEvent(m.Body)
 			if err != nil {
 				return err
 			}
@@ -183,7 +181,7 @@ func decodeEvents(b []byte, family uint16, f func(Event) bool) error {
 				return nil
 			}
 		}
-		off += align(n)
+		b = rest
 	}
 	return nil
 }

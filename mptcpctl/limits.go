@@ -3,6 +3,8 @@ package mptcpctl
 import (
 	"strconv"
 	"strings"
+
+	"framescope/probes/nlmsg"
 )
 
 // MaxLimit is the greatest value of either limit.
@@ -68,10 +70,10 @@ func decodeLimits(b []byte) (l Limits, err error) {
 func (c *Conn) SetLimits(l LimitsChange) error {
 	var b []byte
 	if l.AddAddrAccepted != nil {
-		b = appendUint32(b, attrRcvAddAddrs, *l.AddAddrAccepted)
+		b = nlmsg.AppendUint32(b, attrRcvAddAddrs, *l.AddAddrAccepted)
 	}
 	if l.Subflows != nil {
-		b = appendUint32(b, attrSubflows, *l.Subflows)
+		b = nlmsg.AppendUint32(b, attrSubflows, *l.Subflows)
 	}
 	_, err := c.ask(cmdSetLimits, ack, b)
 	return fail("limits set", l.String(), err)

@@ -1,7 +1,6 @@
 package mptcpctl
 
 import (
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"net/netip"
@@ -14,6 +13,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"framescope/capture/netns"
+	"framescope/probes/nlmsg"
 )
 
 // A question is what the routing tables are asked about a subflow. Ports and
@@ -288,59 +288,55 @@ func appendRouteRequest(b []byte, seq uint32, q question) []byte {
 	if !q.to.Is4() {
 		family, bits = unix.AF_INET6, 128
 	}
-	ne := binary.NativeEndian
-	b = ne.AppendUint32(b, 0)
-	b = ne.AppendUint16(b, unix.RTM_GETROUTE)
-	b = ne.AppendUint16(b, unix.NLM_F_REQUEST)
-	b = ne.AppendUint32(b, seq)
-	b = ne.AppendUint32(b, 0)
+	b = nlmsg.AppendHeader(b, unix.RTM_GETROUTE, nlmsg.FlagRequest, seq)
 	src := byte(0)
 	if q.from.Is4() == q.to.Is4() && !q.from.IsUnspecified() {
 		src = bits
 	}
 	b = append(b, family, bits, src, 0, 0, 0, 0, 0, 0, 0, 0, 0)
-	b = appendAttr(b, unix.RTA_DST, q.to.AsSlice()...)
+	b = nlmsg.AppendAttr(b, unix.RTA_DST, q.to.AsSlice()...)
 	if src != 0 {
-		b = appendAttr(b, unix.RTA_SRC, q.from.AsSlice()...)
+		b = nlmsg.AppendAttr(b, unix.RTA_SRC, q.from.AsSlice()...)
 	}
 	// Rules may go by the protocol alone.
-	b = appendAttr(b, unix.RTA_IP_PROTO, unix.IPPROTO_TCP)
+	b = nlmsg.AppendAttr(b, unix.RTA_IP_PROTO, unix.IPPROTO_TCP)
 	if q.sport != 0 {
-		b = appendAttr(b, unix.RTA_SPORT, byte(q.sport>>8), byte(q.sport))
+		b = nlmsg.AppendAttr(b, unix.RTA_SPORT, byte(q.sport>>8), byte(q.sport))
 	}
 	if q.dport != 0 {
-		b = appendAttr(b, unix.RTA_DPORT, byte(q.dport>>8), byte(q.dport))
+		b = nlmsg.AppendAttr(b, unix.RTA_DPORT, byte(q.dport>>8), byte(q.dport))
 	}
 	if q.byUID {
-		b = appendUint32(b, unix.RTA_UID, q.uid)
+		b = nlmsg.AppendUint32(b, unix.RTA_UID, q.uid)
 	}
 	if q.bound != 0 {
-		b = appendUint32(b, unix.RTA_OIF, q.bound)
+		b = nlmsg.AppendUint32(b, unix.RTA_OIF, q.bound)
 	}
 	if q.mark != 0 {
-		b = appendUint32(b, unix.RTA_MARK, q.mark)
+		b = nlmsg.AppendUint32(b, unix.RTA_MARK, q.mark)
 	}
-	ne.PutUint32(b[at:], uint32(len(b)-at))
+	nlmsg.End(b, at)
 	return b
 }
 
 // routeMessages calls f for each answer in a datagram.
 func routeMessages(b []byte, f func(seq, oif uint32, gw netip.Addr, errno unix.Errno)) error {
-	ne := binary.NativeEndian
-	for len(b) >= nlHeader {
-		n := int(ne.Uint32(b))
-		if n < nlHeader || n > len(b) {
-			return fmt.Errorf("netlink message of %d bytes in %d", n, len(b))
+	var m nlmsg.Message
+	for len(b) >= nlmsg.HeaderLen {
+		rest, ok := m.Cut(b)
+		if !ok {
+			return fmt.Errorf("netlink message of %d bytes in %d", m.Len, len(b))
 		}
-		typ, seq, body := ne.Uint16(b[4:]), ne.Uint32(b[8:]), b[nlHeader:n]
-		b = b[min(align(n), len(b)):]
+		b = rest
 		switch {
-		case typ == unix.NLMSG_ERROR && len(body) >= 4:
-			f(seq, 0, netip.Addr{}, unix.Errno(-int32(ne.Uint32(body))))
-		case typ == unix.RTM_NEWROUTE && len(body) >= rtMsgLen:
+		case m.Type == nlmsg.TypeError:
+			if errno, _, ok := m.Errno(); ok {
+				f(m.Seq, 0, netip.Addr{}, errno)
+			}
+		case m.Type == unix.RTM_NEWROUTE && len(m.Body) >= rtMsgLen:
 			var oif uint32
 			var gw netip.Addr
-			err := attributes(body[rtMsgLen:], func(typ uint16, v value) error {
+			err := attributes(m.Body[rtMsgLen:], func(typ uint16, v value) error {
 				switch typ {
 				case unix.RTA_OIF:
 					return v.uint32(&oif)
@@ -356,7 +352,7 @@ func routeMessages(b []byte, f func(seq, oif uint32, gw netip.Addr, errno unix.E
 			if err != nil {
 				return err
 			}
-			f(seq, oif, gw, 0)
+			f(m.Seq, oif, gw, 0)
 		}
 	}
 	return nil

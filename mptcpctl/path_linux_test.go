@@ -1,7 +1,6 @@
 package mptcpctl
 
 import (
-	"encoding/binary"
 	"net"
 	"net/netip"
 	"testing"
@@ -10,25 +9,22 @@ import (
 	"golang.org/x/sys/unix"
 
 	"framescope/capture/netns/netnstest"
+	"framescope/probes/nlmsg"
 )
 
 // answer is a route as the kernel tells it.
 func answer(typ uint16, seq uint32, attrs []byte) []byte {
-	ne := binary.NativeEndian
-	body := append(make([]byte, rtMsgLen), attrs...)
-	b := ne.AppendUint32(nil, uint32(nlHeader+len(body)))
-	b = ne.AppendUint16(b, typ)
-	b = ne.AppendUint16(b, 0)
-	b = ne.AppendUint32(b, seq)
-	b = ne.AppendUint32(b, 0)
-	return append(b, body...)
+	b := append(nlmsg.AppendHeader(nil, typ, 0, seq), make([]byte, rtMsgLen)...)
+	b = append(b, attrs...)
+	nlmsg.End(b, 0)
+	return b
 }
 
 func TestRouteMessages(t *testing.T) {
 	gw := netip.MustParseAddr("10.0.0.254")
-	attrs := appendUint32(nil, unix.RTA_OIF, 3)
-	attrs = appendAttr(attrs, unix.RTA_GATEWAY, gw.AsSlice()...)
-	b := append(answer(unix.RTM_NEWROUTE, 7, attrs), answer(unix.RTM_NEWROUTE, 8, appendAttr(nil, unix.RTA_VIA, append([]byte{10, 0}, netip.MustParseAddr("fd00::1").AsSlice()...)...))...)
+	attrs := nlmsg.AppendUint32(nil, unix.RTA_OIF, 3)
+	attrs = nlmsg.AppendAttr(attrs, unix.RTA_GATEWAY, gw.AsSlice()...)
+	b := append(answer(unix.RTM_NEWROUTE, 7, attrs), answer(unix.RTM_NEWROUTE, 8, nlmsg.AppendAttr(nil, unix.RTA_VIA, append([]byte{10, 0}, netip.MustParseAddr("fd00::1").AsSlice()...)...))...)
 	n := 0
 	err := routeMessages(b, func(seq, oif uint32, got netip.Addr, errno unix.Errno) {
 		n++
@@ -46,12 +42,12 @@ func TestRouteMessages(t *testing.T) {
 
 // Whatever comes, it ends, and no answer is made up of bytes that are not there.
 func FuzzRouteMessages(f *testing.F) {
-	f.Add(answer(unix.RTM_NEWROUTE, 1, appendUint32(nil, unix.RTA_OIF, 3)))
+	f.Add(answer(unix.RTM_NEWROUTE, 1, nlmsg.AppendUint32(nil, unix.RTA_OIF, 3)))
 	f.Add(answer(unix.NLMSG_ERROR, 1, nil))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		n := 0
 		_ = routeMessages(b, func(uint32, uint32, netip.Addr, unix.Errno) { n++ })
-		if n > len(b)/nlHeader {
+		if n > len(b)/nlmsg.HeaderLen {
 			t.Errorf("%d answers in %d bytes", n, len(b))
 		}
 	})

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"net/netip"
 	"strconv"
+
+	"framescope/probes/nlmsg"
 )
 
 // A Token names a connection on this host (RFC 8684 section 3.2). The two ends
@@ -26,7 +28,7 @@ func (t *Token) UnmarshalText(b []byte) error {
 	return nil
 }
 
-func (t Token) append(b []byte) []byte { return appendUint32(b, attrToken, uint32(t)) }
+func (t Token) append(b []byte) []byte { return nlmsg.AppendUint32(b, attrToken, uint32(t)) }
 
 // Announce tells the peer of a connection about the endpoint, which needs an id
 // and Signal. The connection has to be under the userspace path manager, as in
@@ -43,7 +45,7 @@ func (c *Conn) Announce(t Token, e Endpoint) error {
 // Remove takes an address back from the peer of a connection and closes the
 // subflows from it.
 func (c *Conn) Remove(t Token, id uint8) error {
-	_, err := c.ask(cmdRemove, ack, appendAttr(t.append(nil), attrLocID, id))
+	_, err := c.ask(cmdRemove, ack, nlmsg.AppendAttr(t.append(nil), attrLocID, id))
 	return fail("remove", fmt.Sprintf("token %v id %d", t, id), err)
 }
 
@@ -70,7 +72,7 @@ func (c *Conn) subflow(op string, cmd uint8, t Token, local Endpoint, remote net
 	if err == nil {
 		nest = t.append(nest)
 		if remote.Addr().IsValid() {
-			nest = appendNest(nest, attrAddrRemote, endpointAttrs(Endpoint{Addr: remote.Addr().Unmap(), Port: remote.Port()}))
+			nest = nlmsg.AppendNest(nest, attrAddrRemote, endpointAttrs(Endpoint{Addr: remote.Addr().Unmap(), Port: remote.Port()}))
 		}
 		_, err = c.ask(cmd, ack, nest)
 	}

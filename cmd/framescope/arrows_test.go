@@ -26,8 +26,8 @@ var arrows = []arrow{
 	{from: "framescope/capture", allow: []string{"golang.org/x/sys"}, deny: []string{"log", "flag", "net/http"}},
 	{from: "framescope/decode/framing", allow: []string{"framescope/decode", "github.com/goccy/go-yaml"}, deny: inDecode},
 	{from: "framescope/decode", deny: inDecode},
-	{from: "framescope/mptcpctl", allow: []string{"framescope/probes/sockdiag", "framescope/capture/netns", "github.com/vishvananda", "golang.org/x/sys"}, deny: []string{"log", "flag"}},
-	{from: "framescope/probes/nlmsg", deny: []string{"log", "flag", "os", "net", "unsafe"}},
+	{from: "framescope/mptcpctl", allow: []string{"framescope/probes/nlmsg", "framescope/probes/sockdiag", "framescope/capture/netns", "github.com/vishvananda", "golang.org/x/sys"}, deny: []string{"log", "flag"}},
+	{from: "framescope/probes/nlmsg", deny: []string{"log", "flag", "os", "net"}},
 	{from: "framescope/probes", allow: []string{"framescope/decode", "framescope/mptcpctl", "framescope/capture/netns", "framescope/capture/capability", "golang.org/x/sys", "github.com/vishvananda"}, deny: []string{"log", "flag"}},
 }
 
