@@ -2,9 +2,10 @@ package lab
 
 import (
 	"encoding/binary"
-	"iter"
 
 	"golang.org/x/sys/unix"
+
+	"framescope/probes/nlmsg"
 )
 
 // expressions are what nf_tables runs for a rule, each an attribute
@@ -85,54 +86,11 @@ func (e *expressions) reset() {
 func (e *expressions) masquerade() { e.add("masq") }
 
 // attr is a netlink attribute, padded.
-func attr(typ uint16, data []byte) []byte {
-	b := binary.NativeEndian.AppendUint16(nil, uint16(unix.NLA_HDRLEN+len(data)))
-	b = binary.NativeEndian.AppendUint16(b, typ)
-	b = append(b, data...)
-	return append(b, make([]byte, -len(data)&3)...)
-}
+func attr(typ uint16, data []byte) []byte { return nlmsg.AppendAttr(nil, typ, data...) }
 
 // nest is an attribute that holds others.
-func nest(typ uint16, attributes ...[]byte) []byte {
-	var b []byte
-	for _, a := range attributes {
-		b = append(b, a...)
-	}
-	return attr(typ|unix.NLA_F_NESTED, b)
-}
+func nest(typ uint16, attributes ...[]byte) []byte { return nlmsg.AppendNest(nil, typ, attributes...) }
 
 func be32(typ uint16, v uint32) []byte { return attr(typ, binary.BigEndian.AppendUint32(nil, v)) }
 
 func zero(s string) []byte { return append([]byte(s), 0) }
-
-type attribute struct {
-	typ  uint16
-	data []byte
-}
-
-// attrs yields the attributes in b, up to the first that is cut off.
-func attrs(b []byte) iter.Seq[attribute] {
-	return func(yield func(attribute) bool) {
-		for len(b) >= unix.NLA_HDRLEN {
-			size := int(binary.NativeEndian.Uint16(b))
-			if size < unix.NLA_HDRLEN || size > len(b) {
-				return
-			}
-			typ := binary.NativeEndian.Uint16(b[2:]) &^ (unix.NLA_F_NESTED | unix.NLA_F_NET_BYTEORDER)
-			if !yield(attribute{typ, b[unix.NLA_HDRLEN:size]}) {
-				return
-			}
-			b = b[min((size+3)&^3, len(b)):]
-		}
-	}
-}
-
-// find returns the data of the first attribute of the type, nil if there is none.
-func find(b []byte, typ uint16) []byte {
-	for a := range attrs(b) {
-		if a.typ == typ {
-			return a.data
-		}
-	}
-	return nil
-}

@@ -6,12 +6,12 @@ import (
 	"fmt"
 	"os"
 	"sync"
-	"syscall"
 	"time"
 
 	"golang.org/x/sys/unix"
 
 	"framescope/capture/netns"
+	"framescope/probes/nlmsg"
 )
 
 // What golang.org/x/sys/unix does not have of linux/netfilter/nf_tables.h.
@@ -110,7 +110,7 @@ func (f *filter) add(r Rule) (*Box, error) {
 	f.chains[c.name] = true
 	box := &Box{Rule: r, f: f, chain: c.name}
 	for _, a := range answers {
-		if h := find(a, unix.NFTA_RULE_HANDLE); len(h) == 8 {
+		if h := nlmsg.Find(a, unix.NFTA_RULE_HANDLE); len(h) == 8 {
 			box.handle = binary.BigEndian.Uint64(h)
 		}
 	}
@@ -147,12 +147,11 @@ func (f *filter) packets(b *Box) (uint64, error) {
 		return 0, err
 	}
 	for _, a := range answers {
-		for element := range attrs(find(a, unix.NFTA_RULE_EXPRESSIONS)) {
-			e := element.data
-			if name := find(e, unix.NFTA_EXPR_NAME); string(name) != "counter\x00" {
+		for _, e := range nlmsg.Attrs(nlmsg.Find(a, unix.NFTA_RULE_EXPRESSIONS)) {
+			if name := nlmsg.Find(e, unix.NFTA_EXPR_NAME); string(name) != "counter\x00" {
 				continue
 			}
-			if n := find(find(e, unix.NFTA_EXPR_DATA), unix.NFTA_COUNTER_PACKETS); len(n) == 8 {
+			if n := nlmsg.Find(nlmsg.Find(e, unix.NFTA_EXPR_DATA), unix.NFTA_COUNTER_PACKETS); len(n) == 8 {
 				return binary.BigEndian.Uint64(n), nil
 			}
 		}
@@ -187,17 +186,14 @@ func (b *batch) single(f *filter, msg uint16, attributes ...[]byte) {
 // header appends the headers of a message and returns where it begins.
 func (b *batch) header(typ, flags uint16, res uint16) int {
 	at := len(b.b)
-	b.b = binary.NativeEndian.AppendUint32(b.b, unix.NLMSG_HDRLEN+4)
-	b.b = binary.NativeEndian.AppendUint16(b.b, typ)
-	b.b = binary.NativeEndian.AppendUint16(b.b, flags)
-	b.b = binary.NativeEndian.AppendUint32(b.b, b.next)
-	b.b = binary.NativeEndian.AppendUint32(b.b, 0)
+	b.b = nlmsg.AppendHeader(b.b, typ, flags, b.next)
 	family := byte(unix.NFPROTO_INET)
 	if res != 0 {
 		family = 0
 	}
 	b.b = append(b.b, family, 0)
 	b.b = binary.BigEndian.AppendUint16(b.b, res)
+	nlmsg.End(b.b, at)
 	b.next++
 	return at
 }
@@ -208,7 +204,7 @@ func (b *batch) message(msg, flags uint16, attributes ...[]byte) {
 	for _, a := range attributes {
 		b.b = append(b.b, a...)
 	}
-	binary.NativeEndian.PutUint32(b.b[at:], uint32(len(b.b)-at))
+	nlmsg.End(b.b, at)
 }
 
 // run sends the batch, waits for all answers, and returns the attributes of those
@@ -240,23 +236,22 @@ func (b *batch) run(f *filter) (answers [][]byte, err error) {
 
 // take reads one datagram of answers.
 func (b *batch) take(d []byte, answers *[][]byte) error {
-	for len(d) >= unix.NLMSG_HDRLEN {
-		size := int(binary.NativeEndian.Uint32(d))
-		if size < unix.NLMSG_HDRLEN || size > len(d) {
+	var m nlmsg.Message
+	for len(d) >= nlmsg.HeaderLen {
+		rest, ok := m.Cut(d)
+		if !ok {
 			return errors.New("nf_tables: an answer is cut off")
 		}
-		typ, seq := binary.NativeEndian.Uint16(d[4:]), binary.NativeEndian.Uint32(d[8:])
-		body := d[unix.NLMSG_HDRLEN:size]
-		d = d[min((size+3)&^3, len(d)):]
+		d = rest
 		switch {
-		case seq < b.first || seq >= b.next || len(body) < 4:
-		case typ == unix.NLMSG_ERROR:
-			if no := int32(binary.NativeEndian.Uint32(body)); no != 0 {
-				return syscall.Errno(-no)
+		case m.Seq < b.first || m.Seq >= b.next || len(m.Body) < 4:
+		case m.Type == nlmsg.TypeError:
+			if errno, _, _ := m.Errno(); errno != 0 {
+				return errno
 			}
-			delete(b.wait, seq)
-		case typ>>8 == unix.NFNL_SUBSYS_NFTABLES:
-			*answers = append(*answers, append([]byte(nil), body[4:]...))
+			delete(b.wait, m.Seq)
+		case m.Type>>8 == unix.NFNL_SUBSYS_NFTABLES:
+			*answers = append(*answers, append([]byte(nil), m.Body[4:]...))
 		}
 	}
 	return nil
