@@ -61,9 +61,7 @@ func (g *Group) add(s *sockdiag.Socket) {
 	}
 }
 
-func unmapPort(a netip.AddrPort) netip.AddrPort {
-	return netip.AddrPortFrom(a.Addr().Unmap(), a.Port())
-}
+func unmapPort(a netip.AddrPort) netip.AddrPort { return sockdiag.Unmap(a) }
 
 // A Query says what a Snapshot shall hold.
 type Query struct {

@@ -14,6 +14,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"framescope/mptcpctl"
+	"framescope/probes/sockdiag"
 )
 
 func (f *mptcpFlags) newMonitor() *cobra.Command {
@@ -126,7 +127,7 @@ func unmapped(a netip.AddrPort) string {
 	if !a.Addr().IsValid() {
 		return ""
 	}
-	return netip.AddrPortFrom(a.Addr().Unmap(), a.Port()).String()
+	return sockdiag.Unmap(a).String()
 }
 
 // jsonCounter is a counter as JSON has it.

@@ -181,7 +181,7 @@ func (s *suspect) evidence(between time.Duration) []string {
 		}
 		return e
 	case NotAccepted:
-		e := []string{say("%v is connected, has waited for at least %s, and no process holds the connection", unmap(r.Dst), secs(t.LastAckRecv))}
+		e := []string{say("%v is connected, has waited for at least %s, and no process holds the connection", sockdiag.Unmap(r.Dst), secs(t.LastAckRecv))}
 		if r.RQueue > 0 {
 			e = append(e, say("it has sent %d bytes, which nobody reads", r.RQueue))
 		}
@@ -207,7 +207,7 @@ func (s *suspect) evidence(between time.Duration) []string {
 		}
 		return e
 	case MPTCPFallenBack:
-		return []string{say("the kernel has marked the connection to %v as fallen back", unmap(r.Dst))}
+		return []string{say("the kernel has marked the connection to %v as fallen back", sockdiag.Unmap(r.Dst))}
 	}
 	return nil
 }

@@ -25,7 +25,6 @@ package sockets
 
 import (
 	"errors"
-	"net/netip"
 	"strconv"
 	"time"
 
@@ -267,6 +266,3 @@ func (r *Row) Age() (a Age, ok bool) {
 	}
 	return Age{}, false
 }
-
-// unmap returns an address without the IPv6 around an IPv4 one.
-func unmap(a netip.AddrPort) netip.AddrPort { return netip.AddrPortFrom(a.Addr().Unmap(), a.Port()) }
