@@ -5,6 +5,8 @@ import (
 	"net/netip"
 	"strconv"
 	"strings"
+
+	"framescope/probes/sockdiag"
 )
 
 // A Selector chooses connections. What is zero in it counts as any.
@@ -27,49 +29,37 @@ type AddrMatch struct {
 // ParseAddrMatch reads ":443", "10.0.0.1", "10.0.0.0/8", "10.0.0.1:443",
 // "fd00::/8" or "[fd00::1]:443". The empty text is any address.
 func ParseAddrMatch(s string) (m AddrMatch, err error) {
-	bad := func(string) error {
+	bad := func() error {
 		return fmt.Errorf("%q: expected ADDRESS, ADDRESS/BITS, ADDRESS:PORT, [ADDRESS]:PORT or :PORT", s)
 	}
-	host, port := s, ""
-	switch {
-	case s == "":
+	if s == "" {
 		return m, nil
-	case strings.HasPrefix(s, "["):
-		end := strings.IndexByte(s, ']')
-		if end < 0 {
-			return m, bad(s)
-		}
-		if host, port = s[1:end], s[end+1:]; port != "" && port[0] != ':' {
-			return m, bad(s)
-		}
-		port = strings.TrimPrefix(port, ":")
-	case strings.Count(s, ":") == 1:
-		host, port, _ = strings.Cut(s, ":")
-		if port == "" {
-			return m, bad(s)
-		}
+	}
+	host, port, err := sockdiag.SplitPort(s)
+	if err != nil || host+":" == s {
+		return m, bad()
 	}
 	if port != "" {
 		n, err := strconv.ParseUint(port, 10, 16)
 		if err != nil || n == 0 {
-			return m, bad(s)
+			return m, bad()
 		}
 		m.Port = uint16(n)
 	}
 	switch {
 	case host == "" || host == "*":
 		if m.Port == 0 {
-			return m, bad(s)
+			return m, bad()
 		}
 	case strings.Contains(host, "/"):
 		if m.Prefix, err = netip.ParsePrefix(host); err != nil {
-			return m, bad(s)
+			return m, bad()
 		}
 		m.Prefix = m.Prefix.Masked()
 	default:
 		a, err := netip.ParseAddr(host)
 		if err != nil || a.Zone() != "" {
-			return m, bad(s)
+			return m, bad()
 		}
 		a = a.Unmap()
 		m.Prefix = netip.PrefixFrom(a, a.BitLen())

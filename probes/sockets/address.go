@@ -51,35 +51,9 @@ func parseHost(s string, lookup func(string) ([]net.IP, error)) (h host, err err
 		h.family, h.glob = sockdiag.Unix, s
 		return h, nil
 	}
-	addr, port := s, ""
-	switch {
-	case strings.HasPrefix(s, "["):
-		end := strings.IndexByte(s, ']')
-		if end < 0 {
-			return h, fmt.Errorf("%q: ] is missing", s)
-		}
-		addr = s[1:end]
-		rest := s[end+1:]
-		if strings.HasPrefix(rest, "/") {
-			prefix, p, _ := strings.Cut(rest, ":")
-			addr += prefix
-			rest = ":" + p
-		}
-		if rest != "" && rest[0] != ':' {
-			return h, fmt.Errorf("%q: expected a port behind ]", s)
-		}
-		port = strings.TrimPrefix(rest, ":")
-	case strings.Count(s, ":") == 1:
-		addr, port, _ = strings.Cut(s, ":")
-	case strings.Count(s, ":") > 1:
-		// an IPv6 address without brackets, which may end in :* or :PORT only if it
-		// is none with it
-		if _, e := netip.ParsePrefix(s); e != nil {
-			if _, e = netip.ParseAddr(s); e != nil {
-				i := strings.LastIndexByte(s, ':')
-				addr, port = s[:i], s[i+1:]
-			}
-		}
+	addr, port, err := sockdiag.SplitPort(s)
+	if err != nil {
+		return h, err
 	}
 	if port != "" {
 		if h.ports, err = parsePorts(port); err != nil {
