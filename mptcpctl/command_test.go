@@ -184,13 +184,17 @@ func TestAppend(t *testing.T) {
 }
 
 func TestCountersText(t *testing.T) {
-	all, err := parseCounters(nil, "TcpExt: SyncookiesSent IPReversePathFilter\nTcpExt: 1 2\nMPTcpExt: MPCapableSYNTX NewInSomeKernel MPCurrEstab\nMPTcpExt: 3 4 5\n")
+	all, err := parseCounters(nil, "TcpExt: SyncookiesSent IPReversePathFilter\nTcpExt: 1 2\nMPTcpExt: MPCapableSYNTX NewInSomeKernel MPCurrEstab\nMPTcpExt: 3 4 5\n", meant)
 	if err != nil || !reflect.DeepEqual(all, Counters{{"TcpExt", "IPReversePathFilter", 2}, {"MPTcpExt", "MPCapableSYNTX", 3}, {"MPTcpExt", "NewInSomeKernel", 4}, {"MPTcpExt", "MPCurrEstab", 5}}) {
 		t.Errorf("%v, %v", all, err)
 	}
-	all = parseCounters6(all, "Ip6InReceives                   \t7\nIp6OutNoRoutes 8\nbroken\n")
+	all = parseCounters6(all, "Ip6InReceives                   \t7\nIp6OutNoRoutes 8\nUdp6RcvbufErrors 9\nbroken\n", meant)
 	if v, ok := all.Get("Ip6OutNoRoutes"); !ok || v != 8 || len(all) != 5 {
 		t.Errorf("%v", all)
+	}
+	udp := parseCounters6(nil, "Ip6OutNoRoutes 8\nUdp6RcvbufErrors 9\nUdpLite6RcvbufErrors x\nnumber 6\n", func(_, name string) bool { return name == "RcvbufErrors" })
+	if !reflect.DeepEqual(udp, Counters{{"Udp6", "RcvbufErrors", 9}}) {
+		t.Errorf("%v", udp)
 	}
 	before := Counters{{"MPTcpExt", "MPCapableSYNTX", 1}, {"MPTcpExt", "MPCurrEstab", 9}, {"MPTcpExt", "GoneInThisKernel", 1}}
 	diff := all.Since(before)
@@ -205,7 +209,7 @@ func TestCountersText(t *testing.T) {
 		"A: x y\nA: 1\n":             "line 2: 1 values for 2 names",
 		"MPTcpExt: x\nMPTcpExt: y\n": `line 2: x: "y" is no number`,
 	} {
-		if _, err := parseCounters(nil, text); err == nil || err.Error() != want {
+		if _, err := parseCounters(nil, text, meant); err == nil || err.Error() != want {
 			t.Errorf("%q: %v, want %s", text, err, want)
 		}
 	}

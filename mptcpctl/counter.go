@@ -11,7 +11,7 @@ import (
 
 // A Counter is one of the kernel's counters of a network namespace.
 type Counter struct {
-	// Group is "MPTcpExt", "TcpExt", "Tcp", "Ip", "Icmp" or "Ip6".
+	// Group is "MPTcpExt", "TcpExt", "Tcp", "Udp", "Ip6", "Udp6" and the like.
 	Group string `json:"group"`
 	// Name is its name in the group: "MPJoinSynTx".
 	Name string `json:"name"`
@@ -59,29 +59,38 @@ func IsGauge(fullName string) bool { return fullName == "MPTcpExtMPCurrEstab" }
 // Counters returns all counters of MPTCP, and those of TCP and IP that decide
 // cases (see Meaning).
 func (c *Conn) Counters() (Counters, error) {
+	all, err := ReadCounters(c.ns, meant)
+	return all, fail("counters", "", err)
+}
+
+// ReadCounters returns those counters of the network namespace ns, or with nil of
+// the one that the caller's thread is in, for which wanted is true: they are in
+// netstat, snmp and snmp6 of /proc/net. Those of IPv6 are missing where there is
+// no IPv6.
+func ReadCounters(ns *os.File, wanted func(group, name string) bool) (all Counters, err error) {
 	// /proc/net is that of the process: its first thread may be elsewhere.
 	const proc = "/proc/thread-self/net/"
-	var all Counters
-	err := netns.Do(c.ns, func() error {
+	err = netns.Do(ns, func() error {
 		for _, name := range []string{"netstat", "snmp"} {
 			b, err := os.ReadFile(proc + name)
 			if err != nil {
 				return err
 			}
-			if all, err = parseCounters(all, string(b)); err != nil {
+			if all, err = parseCounters(all, string(b), wanted); err != nil {
 				return fmt.Errorf("%s%s: %w", proc, name, err)
 			}
 		}
 		// Without IPv6 there is no such file.
 		if b, err := os.ReadFile(proc + "snmp6"); err == nil {
-			all = parseCounters6(all, string(b))
+			all = parseCounters6(all, string(b), wanted)
 		}
 		return nil
 	})
-	return all, fail("counters", "", err)
+	return all, err
 }
 
-func wanted(group, name string) bool {
+// meant reports whether a counter is one of MPTCP, or has a meaning for it.
+func meant(group, name string) bool {
 	if group == "MPTcpExt" {
 		return true
 	}
@@ -91,7 +100,7 @@ func wanted(group, name string) bool {
 
 // parseCounters reads pairs of lines: "Group: name name", "Group: 1 2". Which
 // names there are, and in which order, differs between kernels.
-func parseCounters(all Counters, text string) (Counters, error) {
+func parseCounters(all Counters, text string, wanted func(group, name string) bool) (Counters, error) {
 	lines := strings.Split(strings.TrimRight(text, "\n"), "\n")
 	for i := 0; i+1 < len(lines); i += 2 {
 		group, names, ok := strings.Cut(lines[i], ":")
@@ -121,16 +130,17 @@ func parseCounters(all Counters, text string) (Counters, error) {
 }
 
 // parseCounters6 reads lines of a name and a value: "Ip6OutNoRoutes 1".
-func parseCounters6(all Counters, text string) Counters {
+func parseCounters6(all Counters, text string, wanted func(group, name string) bool) Counters {
 	for line := range strings.Lines(text) {
 		f := strings.Fields(line)
 		if len(f) != 2 {
 			continue
 		}
-		name, ok := strings.CutPrefix(f[0], "Ip6")
+		at := strings.IndexByte(f[0], '6') + 1 // Ip6, Icmp6, Udp6, UdpLite6
+		group, name := f[0][:at], f[0][at:]
 		value, err := strconv.ParseInt(f[1], 10, 64)
-		if ok && err == nil && wanted("Ip6", name) {
-			all = append(all, Counter{"Ip6", name, value})
+		if at > 0 && err == nil && wanted(group, name) {
+			all = append(all, Counter{group, name, value})
 		}
 	}
 	return all

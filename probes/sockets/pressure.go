@@ -1,16 +1,15 @@
 package sockets
 
 import (
-	"bufio"
 	"bytes"
 	"fmt"
 	"net/netip"
 	"os"
-	"slices"
 	"time"
 
 	"framescope/capture/netns"
 	"framescope/decode/finding"
+	"framescope/mptcpctl"
 	"framescope/probes/sockdiag"
 )
 
@@ -121,34 +120,19 @@ func (l *Lister) finTimeout() time.Duration {
 type losses struct{ listen, udp uint64 }
 
 func (l *Lister) losses() (n losses) {
-	n.listen = l.counter("netstat", "TcpExt:", "ListenOverflows") + l.counter("netstat", "TcpExt:", "ListenDrops")
-	n.udp = l.counter("snmp", "Udp:", "RcvbufErrors") + l.counter("snmp", "UdpLite:", "RcvbufErrors") +
-		l.counter("snmp6", "Udp6RcvbufErrors", "") + l.counter("snmp6", "UdpLite6RcvbufErrors", "")
-	return n
-}
-
-// counter reads a counter of /proc/net: names stand in one line and numbers in the
-// next, or both in one.
-func (l *Lister) counter(file, group, name string) uint64 {
-	f, err := openProc(l.ns, file)
-	if err != nil {
-		return 0
-	}
-	defer f.Close()
-	at := 0
-	for s := bufio.NewScanner(f); s.Scan(); {
-		v := bytes.Fields(s.Bytes())
-		switch {
-		case len(v) < 2 || string(v[0]) != group:
-		case name == "":
-			return number(v[1])
-		case at > 0 && at < len(v):
-			return number(v[at])
-		default:
-			at = slices.IndexFunc(v, func(b []byte) bool { return string(b) == name })
+	// Without /proc nothing is known to be lost.
+	all, _ := mptcpctl.ReadCounters(l.ns, func(_, name string) bool {
+		return name == "ListenOverflows" || name == "ListenDrops" || name == "RcvbufErrors"
+	})
+	for _, c := range all {
+		switch c.Group {
+		case "TcpExt":
+			n.listen += uint64(c.Value)
+		case "Udp", "UdpLite", "Udp6", "UdpLite6":
+			n.udp += uint64(c.Value)
 		}
 	}
-	return 0
+	return n
 }
 
 // orphans returns how many connections no process holds.
