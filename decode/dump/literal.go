@@ -1,5 +1,7 @@
 package dump
 
+import "framescope/decode"
+
 // A literal is a string literal that is being read.
 type literal struct {
 	quote byte
@@ -39,7 +41,7 @@ func plainHex(b []byte) bool {
 		if c == '"' || c == '\'' {
 			break
 		}
-		if unhex(c) < 16 {
+		if decode.HexDigit(c) < 16 {
 			n++
 		} else if c != ' ' && c != ':' {
 			return false
@@ -108,10 +110,10 @@ func (t *Text) escape(s []byte, i int) (int, error) {
 	}
 	c := s[i+1]
 	if c == 'x' {
-		if i+3 >= len(s) || unhex(s[i+2]) > 15 || unhex(s[i+3]) > 15 {
+		if i+3 >= len(s) || decode.HexDigit(s[i+2]) > 15 || decode.HexDigit(s[i+3]) > 15 {
 			return 0, t.fault(i, `expected two hex digits behind \x`)
 		}
-		t.out = append(t.out, unhex(s[i+2])<<4|unhex(s[i+3]))
+		t.out = append(t.out, decode.HexDigit(s[i+2])<<4|decode.HexDigit(s[i+3]))
 		return i + 4, nil
 	}
 	if '0' <= c && c <= '7' {

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"io"
 	"strings"
+
+	"framescope/decode"
 )
 
 // maxText bounds a line of hex text.
@@ -102,11 +104,11 @@ func rowOffset(b []byte) (off int64, rest []byte, colon, ok bool) {
 		b = b[2:]
 	}
 	i := 0
-	for ; i < len(b) && unhex(b[i]) < 16; i++ {
+	for ; i < len(b) && decode.HexDigit(b[i]) < 16; i++ {
 		if i == 15 {
 			return 0, nil, false, false
 		}
-		off = off<<4 | int64(unhex(b[i]))
+		off = off<<4 | int64(decode.HexDigit(b[i]))
 	}
 	rest = b[i:]
 	if len(rest) > 0 && rest[0] == ':' {
@@ -144,7 +146,7 @@ func rowBytes(rest []byte, colon bool) (row []byte) {
 			break
 		}
 		j := i
-		for j < len(rest) && unhex(rest[j]) < 16 {
+		for j < len(rest) && decode.HexDigit(rest[j]) < 16 {
 			j++
 		}
 		if j == i || (j-i)%2 != 0 || j-i > 32 || j < len(rest) && rest[j] != ' ' && rest[j] != '\t' {
@@ -152,7 +154,7 @@ func rowBytes(rest []byte, colon bool) (row []byte) {
 		}
 		single = single && j-i == 2
 		for ; i < j; i += 2 {
-			row = append(row, unhex(rest[i])<<4|unhex(rest[i+1]))
+			row = append(row, decode.HexDigit(rest[i])<<4|decode.HexDigit(rest[i+1]))
 			n++
 		}
 	}
@@ -202,16 +204,16 @@ func (t *Text) plain(s []byte, i int) error {
 			return nil // a comment
 		case (c == '0' || c == '\\') && i+1 < len(s) && (s[i+1] == 'x' || s[i+1] == 'X'):
 			i += 2
-			if i+1 < len(s) && unhex(s[i]) < 16 && (i+1 == len(s) || unhex(s[i+1]) > 15) {
-				t.out = append(t.out, unhex(s[i])) // 0x5
+			if i+1 < len(s) && decode.HexDigit(s[i]) < 16 && (i+1 == len(s) || decode.HexDigit(s[i+1]) > 15) {
+				t.out = append(t.out, decode.HexDigit(s[i])) // 0x5
 				i++
 			}
 			continue
-		case unhex(c) < 16:
-			if i+1 == len(s) || unhex(s[i+1]) > 15 {
+		case decode.HexDigit(c) < 16:
+			if i+1 == len(s) || decode.HexDigit(s[i+1]) > 15 {
 				return t.fault(i, "a single hex digit %q, expected two to a byte", c)
 			}
-			t.out = append(t.out, unhex(c)<<4|unhex(s[i+1]))
+			t.out = append(t.out, decode.HexDigit(c)<<4|decode.HexDigit(s[i+1]))
 			i += 2
 			continue
 		case strings.IndexByte(" \t,;:-._|{}[]()\"'\\", c) < 0:
@@ -315,17 +317,4 @@ func (t *Text) ReadFrom(r io.Reader) (n int64, err error) {
 			return n, err
 		}
 	}
-}
-
-// unhex returns the value of a hex digit, or 255.
-func unhex(c byte) byte {
-	switch {
-	case '0' <= c && c <= '9':
-		return c - '0'
-	case 'a' <= c && c <= 'f':
-		return c - 'a' + 10
-	case 'A' <= c && c <= 'F':
-		return c - 'A' + 10
-	}
-	return 255
 }

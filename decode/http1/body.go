@@ -234,11 +234,11 @@ func (b *Body) chunk(c byte) {
 	}
 	switch b.state {
 	case chunkSize:
-		v, ok := hexDigit(c)
+		v := decode.HexDigit(c)
 		switch {
-		case ok && b.left>>55 == 0:
+		case v < 16 && b.left>>55 == 0:
 			b.left = b.left<<4 | int64(v)
-		case ok || b.line == 1:
+		case v < 16 || b.line == 1:
 			b.fail("chunk size", fmt.Errorf("found %q", c))
 		case c == '\n':
 			b.endSize()
@@ -294,14 +294,4 @@ func decimal(b []byte) (n int64, ok bool) {
 		n = n*10 + int64(c-'0')
 	}
 	return n, true
-}
-
-func hexDigit(c byte) (byte, bool) {
-	switch c = lower(c); {
-	case digit(c):
-		return c - '0', true
-	case 'a' <= c && c <= 'f':
-		return c - 'a' + 10, true
-	}
-	return 0, false
 }
