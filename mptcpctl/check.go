@@ -120,19 +120,10 @@ func (f *Facts) Command(cmd string) string { return inNamespace(f.Namespace, cmd
 func (f *Facts) command(format string, args ...any) string {
 	for i, a := range args {
 		if s, ok := a.(string); ok {
-			args[i] = quoted(s)
+			args[i] = shellWords(s)
 		}
 	}
 	return inNamespace(f.Namespace, fmt.Sprintf(format, args...))
-}
-
-// quoted returns a name as a shell reads it: those of interfaces can have any
-// character but white space.
-func quoted(s string) string {
-	if s != "" && strings.Trim(s, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_./-+,:@%= ") == "" {
-		return s
-	}
-	return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'"
 }
 
 func inNamespace(file, cmd string) string {

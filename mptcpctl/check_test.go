@@ -18,6 +18,25 @@ func TestInNamespace(t *testing.T) {
 	}
 }
 
+func TestShellWord(t *testing.T) {
+	for in, want := range map[string]string{
+		"": "''", "eth0": "eth0", "a/b-1.pcap": "a/b-1.pcap", "net.ipv4.conf.e0.rp_filter=2": "net.ipv4.conf.e0.rp_filter=2", "fd00::1%e0": "fd00::1%e0",
+		"a b": "'a b'", "it's;rm": `'it'\''s;rm'`, "$HOME": "'$HOME'", "a\nb": "'a\nb'", "*": "'*'", "~": "'~'", "(x)": "'(x)'",
+	} {
+		if got := ShellWord(in); got != want {
+			t.Errorf("%q: %s, want %s", in, got, want)
+		}
+	}
+	var f Facts
+	e := Endpoint{Addr: addr("10.0.0.1"), Flags: Subflow}
+	if got, want := f.command("ip mptcp endpoint add %s # %d", withDev(e, "e$1"), 7), "ip mptcp endpoint add 10.0.0.1 subflow dev 'e$1' # 7"; got != want {
+		t.Errorf("%s, want %s", got, want)
+	}
+	if got, want := f.command("%s route", "ip -6"), "ip -6 route"; got != want {
+		t.Errorf("%s, want %s", got, want)
+	}
+}
+
 // The commands for a source route take a table that is there, and none that
 // means something else.
 func TestSourceRoute(t *testing.T) {

@@ -18,6 +18,7 @@ import (
 	"framescope/cmd/framescope/internal/output"
 	"framescope/decode/flow"
 	"framescope/decode/record"
+	"framescope/mptcpctl"
 )
 
 // decodeFlags are what `framescope decode` was told.
@@ -299,12 +300,7 @@ func reading(r *pcapfile.Reader, free chan *pcapfile.Batch) func(context.Context
 }
 
 // shellQuote returns a name as a shell reads it.
-func shellQuote(name string) string {
-	if strings.Trim(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_./-+,:@%") == "" {
-		return name
-	}
-	return "'" + strings.ReplaceAll(name, "'", `'\''`) + "'"
-}
+func shellQuote(name string) string { return mptcpctl.ShellWord(name) }
 
 // explainOpen says what to do about a capture that cannot be opened.
 func explainOpen(name string, err error) error {
