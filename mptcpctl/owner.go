@@ -15,6 +15,9 @@ type OwnerFinder interface {
 	FindOwners(inodes map[uint32]Owner)
 }
 
+// DefaultMaxOwned is a Query's MaxOwned where nobody has asked for owners.
+const DefaultMaxOwned = 1000
+
 // ProcOwners looks through the open files of all processes in /proc. Those of
 // other users cannot be seen without CAP_SYS_PTRACE. Where a socket has several
 // owners, it is one of them.

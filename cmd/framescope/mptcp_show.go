@@ -51,9 +51,6 @@ func (f *selectFlags) selector() (s mptcpctl.Selector, err error) {
 	return s, nil
 }
 
-// maxOwned is up to how many connections owners are looked for unasked.
-const maxOwned = 1000
-
 func (f *mptcpFlags) newShow() *cobra.Command {
 	var sel selectFlags
 	var watch, owner, noOwner bool
@@ -104,7 +101,7 @@ or --watch, rates are those of the time between two looks.
 			case owner:
 				q.Owners = mptcpctl.ProcOwners{}
 			case !noOwner:
-				q.Owners, q.MaxOwned = mptcpctl.ProcOwners{}, maxOwned
+				q.Owners, q.MaxOwned = mptcpctl.ProcOwners{}, mptcpctl.DefaultMaxOwned
 			}
 			if interval < 0 || count < 0 {
 				return errors.New("show: --interval and --count cannot be negative")

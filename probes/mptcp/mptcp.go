@@ -111,13 +111,10 @@ func newWatch(c *mptcpctl.Conn, cfg Config) (*watch, error) {
 	return w, w.look(nil)
 }
 
-// maxOwned is up to how many connections owners are looked for.
-const maxOwned = 1000
-
 // look takes one more snapshot.
 func (w *watch) look(owners mptcpctl.OwnerFinder) error {
 	s := new(mptcpctl.Snapshot)
-	if err := w.c.Snapshot(s, mptcpctl.Query{Selector: w.cfg.Selector, Owners: owners, MaxOwned: maxOwned}); err != nil {
+	if err := w.c.Snapshot(s, mptcpctl.Query{Selector: w.cfg.Selector, Owners: owners, MaxOwned: mptcpctl.DefaultMaxOwned}); err != nil {
 		return err
 	}
 	w.looks++

@@ -132,7 +132,7 @@ func Verify(ctx context.Context, c *mptcpctl.Conn, cfg Config, e Expectation) (*
 
 // owners finds out who holds the connections.
 func (v *Verdict) owners(f mptcpctl.OwnerFinder) {
-	if f == nil || len(v.Checked) > maxOwned {
+	if f == nil || len(v.Checked) > mptcpctl.DefaultMaxOwned {
 		return
 	}
 	inodes := make(map[uint32]mptcpctl.Owner, len(v.Checked))
