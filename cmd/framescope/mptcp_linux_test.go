@@ -33,7 +33,7 @@ ip route add default via 10.9.0.254
 			"id  address                                 port  dev  flags\n1   2001:db8:1111:2222:3333:4444:5555:6666             subflow backup fullmesh\n", "", 0},
 		{"limits maximum", "$FS mptcp limits set subflows 9", "", `framescope: mptcp limits: argument 3, "9": expected a limit from 0 to 8`, 2},
 		{"limits negative", "$FS mptcp limits set subflows -1", "", "framescope: mptcp limits: -1: no number here is negative\n", 2},
-		{"sysctl set", "$FS mptcp sysctl set stale_loss_cnt=9", "", "framescope: mptcp sysctl: \"set\" is no name: expected NAME or NAME=VALUE\n  try: framescope mptcp sysctl 'stale_loss_cnt=9'\n", 2},
+		{"sysctl set", "$FS mptcp sysctl set stale_loss_cnt=9", "", "framescope: mptcp sysctl: \"set\" is no name: expected NAME or NAME=VALUE\n  try: framescope mptcp sysctl stale_loss_cnt=9\n", 2},
 		{"sysctl JSON", "$FS mptcp sysctl enabled -o json", `[{"schema":"1.0","type":"mptcp_sysctl","name":"enabled","value":"1"`, "", 0},
 		{"apply what cannot be", `echo '{"endpoints":[{"address":"10.9.0.1","dev":"e0"},{"address":"10.8.0.1","dev":"e9"}],"limits":{"subflows":8}}' >$OUT/s
 			$FS mptcp apply -f $OUT/s; echo $?; ip mptcp limits; ip mptcp endpoint`, "1\nadd_addr_accepted 0 subflows 2 \n", `framescope: mptcp endpoint add 10.8.0.1 dev e9: there is no interface "e9"`, 0},
