@@ -212,13 +212,13 @@ func (e *Engine) run(j *job, worker int) {
 const stepItems = 32
 
 func (e *Engine) items(j *job, p *part, worker int) {
-	shards, halt := e.shards, e.halt
+	shards, halt, step := e.shards, e.halt, e.shards[0].cfg.Step
 	for i := range p.items {
 		if halt.stop.Load() {
 			return
 		}
-		if i%stepItems == 0 && e.cfg.Step != nil {
-			e.cfg.Step()
+		if i%stepItems == 0 && step != nil {
+			step()
 		}
 		it := &p.items[i]
 		s := shards[0]
