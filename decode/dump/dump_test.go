@@ -239,6 +239,7 @@ func TestText(t *testing.T) {
 		{`b'\x8'`, `line 1, column 3: expected two hex digits behind \x`},
 		{`b'abc`, "line 1, column 6: the string has no end, expected '"},
 		{"b'''abc", "line 1, column 1: the string has no end"},
+		{"00000000: 8105\n00000007: 8105", "line 2, column 1: offset 7, expected 2"},
 	} {
 		_, err := text(t, row.in)
 		var e *TextError
@@ -254,8 +255,21 @@ func TestEndlessRepeat(t *testing.T) {
 	w := &fullWriter{room: 1 << 20}
 	x := Text{W: w}
 	_, err := x.ReadFrom(strings.NewReader("00000000: 41\n*\n7fffffffffffff0: 41\n"))
+	var e *TextError
+	if !errors.As(err, &e) || e.Line != 3 {
+		t.Error(err, w.room)
+	}
+	x = Text{W: w}
+	_, err = x.ReadFrom(strings.NewReader("00000000: 41\n*\n3fffffff: 41\n"))
 	if err != errFull || w.room >= 0 {
 		t.Error(err, w.room)
+	}
+	// Many short repeats are as one that is long.
+	w.room = 1 << 62
+	x = Text{W: w}
+	_, err = x.ReadFrom(strings.NewReader(strings.Repeat("00000000: 4142\n*\n1ffffff1: 41\n1ffffff2:\n", 4)))
+	if !errors.As(err, &e) || e.Line != 11 || 1<<62-w.room > maxRepeated+100 {
+		t.Error(err, 1<<62-w.room)
 	}
 	var d = Writer{W: &fullWriter{}}
 	if _, err := d.Write(make([]byte, 100)); err != nil {

@@ -12,6 +12,10 @@ import (
 // maxText bounds a line of hex text.
 const maxText = 1 << 20
 
+// maxRepeated bounds the bytes that the "*" of a text stand for: a short text
+// must not become one that fills a disk.
+const maxRepeated = 1 << 30
+
 // A TextError says where hex text cannot be read.
 type TextError struct {
 	// Line and Column count from 1, Column in bytes.
@@ -30,7 +34,8 @@ func (e *TextError) Error() string {
 // b'\x81\x05Hello'. What a row is follows from the row itself; lines that are
 // none are passed over where the first row has an offset.
 //
-// A "*" repeats the row before up to the offset of the next one.
+// A "*" repeats the row before up to the offset of the next one; all of them
+// together stand for 1 GiB at most.
 type Text struct {
 	// W takes the bytes.
 	W io.Writer
@@ -42,6 +47,7 @@ type Text struct {
 	off   int64  // of the row that waits
 	wait  []byte // a row whose length the next offset may correct
 	star  bool
+	again int64 // bytes that were repeated
 	quote *literal
 	out   []byte
 	err   error
@@ -178,12 +184,8 @@ func (t *Text) row(off int64, row []byte) error {
 			return err
 		}
 		if t.star && off > next {
-			for left := off - next; left > 0; {
-				n := min(left, int64(len(t.wait)))
-				if err := t.emit(t.wait[:n]); err != nil {
-					return err
-				}
-				left -= n
+			if err := t.repeat(t.wait, off-next); err != nil {
+				return err
 			}
 		}
 	} else if t.off == 0 {
@@ -192,6 +194,23 @@ func (t *Text) row(off int64, row []byte) error {
 	t.star = false
 	t.off = off
 	t.wait = row // empty behind the last row: the offset of the end
+	return nil
+}
+
+// repeat writes row again and again, n bytes in all.
+func (t *Text) repeat(row []byte, n int64) error {
+	if n > maxRepeated-t.again {
+		return t.fault(0, "offset %x, which makes * more than %d bytes", t.off+int64(len(row))+n, maxRepeated)
+	}
+	t.again += n
+	rows := min(n, flushAt)/int64(len(row)) + 1
+	for block := bytes.Repeat(row, int(rows)); n > 0; {
+		k := min(n, int64(len(block)))
+		if err := t.emit(block[:k]); err != nil {
+			return err
+		}
+		n -= k
+	}
 	return nil
 }
 
@@ -308,7 +327,10 @@ func (t *Text) ReadFrom(r io.Reader) (n int64, err error) {
 		buf = buf[:copy(buf, buf[at:])]
 		if err == io.EOF {
 			if len(buf) > 0 {
-				t.Line(buf)
+				if e := t.Line(buf); e != nil {
+					t.flush()
+					return n, e
+				}
 			}
 			return n, t.Close()
 		}
