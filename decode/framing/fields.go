@@ -11,26 +11,24 @@ import (
 )
 
 // appendFields appends what fields say about b. raw is the header of the frame:
-// the fields of a payload may depend on it. It returns how many bytes of b the
-// fields take.
-func (v *variant) appendFields(dst []Field, fields []field, b, raw []byte) ([]Field, int) {
+// the fields of a payload may depend on it.
+func (v *variant) appendFields(dst []Field, fields []field, b, raw []byte) []Field {
 	var vals values
 	if len(v.fields) > 0 && (len(fields) == 0 || &fields[0] != &v.fields[0]) {
 		v.walk(v.fields, raw, &vals, func(*field, int, int, uint64) bool { return true })
 	}
-	pos := v.walk(fields, b, &vals, func(f *field, start, end int, val uint64) bool {
+	v.walk(fields, b, &vals, func(f *field, start, end int, val uint64) bool {
 		dst = f.append(dst, b[start:end], start, val)
 		return true
 	})
-	return dst, pos
+	return dst
 }
 
 // anonymous is the framing of errors that nobody sees.
-var anonymous = &Framing{name: "framing"}
+var anonymous = &Framing{name: "framing", mute: true}
 
-// walk visits the fields that are in b, as far as b goes, and returns where they
-// end.
-func (v *variant) walk(fields []field, b []byte, vals *values, visit func(f *field, start, end int, val uint64) bool) int {
+// walk visits the fields that are in b, as far as b goes.
+func (v *variant) walk(fields []field, b []byte, vals *values, visit func(f *field, start, end int, val uint64) bool) {
 	pos := 0
 	for i := range fields {
 		f := &fields[i]
@@ -41,7 +39,7 @@ func (v *variant) walk(fields []field, b []byte, vals *values, visit func(f *fie
 		end := pos + f.size
 		if f.kind == kindUint {
 			if end > len(b) {
-				return pos
+				return
 			}
 			val = load(b[pos:end], f.little)
 			for j := range f.bits {
@@ -52,18 +50,17 @@ func (v *variant) walk(fields []field, b []byte, vals *values, visit func(f *fie
 		} else {
 			var err error
 			if val, end, err = v.read(anonymous, f, b, pos, vals, nil, true); err != nil {
-				return pos
+				return
 			}
 		}
 		if f.slot >= 0 {
 			vals[f.slot] = val
 		}
 		if !visit(f, pos, end, val) {
-			return end
+			return
 		}
 		pos = end
 	}
-	return pos
 }
 
 const (

@@ -166,7 +166,7 @@ func (h *Header) AppendFields(dst []Field) []Field {
 		return n.fields(dst, h)
 	}
 	v := &h.framing.variants[h.variant]
-	dst, _ = v.appendFields(dst, v.fields, h.raw, h.raw)
+	dst = v.appendFields(dst, v.fields, h.raw, h.raw)
 	return dst
 }
 
@@ -187,7 +187,7 @@ func (h *Header) AppendPayloadFields(dst []Field, b []byte) []Field {
 	if len(v.payload.fields) == 0 {
 		return dst
 	}
-	dst, _ = v.appendFields(dst, v.payload.fields, b[:min(len(b), PreviewBytes)], h.raw)
+	dst = v.appendFields(dst, v.payload.fields, b[:min(len(b), PreviewBytes)], h.raw)
 	return dst
 }
 
@@ -200,7 +200,7 @@ func (h *Header) AppendTrailerFields(dst []Field, b []byte) []Field {
 	}
 	v := &h.framing.variants[h.variant]
 	body := b[:min(len(b), v.trailerSize)]
-	dst, _ = v.appendFields(dst, v.trailer, body, h.raw)
+	dst = v.appendFields(dst, v.trailer, body, h.raw)
 	if len(b) > len(body) {
 		dst = append(dst, Field{Field: decode.Field{Name: "padding", Off: len(body), Len: len(b) - len(body), Value: strconv.Itoa(len(b)-len(body)) + " bytes"}})
 	}

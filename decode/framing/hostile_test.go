@@ -59,3 +59,65 @@ func TestHostile(t *testing.T) {
 		})
 	}
 }
+
+// A line of a chunk's size that does not end is refused when it is longer than
+// any that is meant, and what was read of it is not read again.
+func TestEndlessChunkLine(t *testing.T) {
+	for _, row := range []struct {
+		name, line string
+		wrong      int // the byte that is too many, 0: none is
+	}{
+		{"zeros", strings.Repeat("0", 60000), 17},
+		{"digits behind zeros", "000000000000000a1", 17},
+		{"blanks", "1a" + strings.Repeat(" ", 60000), 2 + 65},
+		{"an extension", "1a ;" + strings.Repeat("x", 60000), 3 + maxChunkLine},
+		{"a size of many digits", "000000000000000a\r\n0123456789\r\n", 0},
+		{"blanks and an extension", "a" + strings.Repeat(" \t", 32) + ";" + strings.Repeat("x", 4000) + "\r\n0123456789\r\n", 0},
+		{"the end, with an extension", "0;" + strings.Repeat("x", 4000) + "\r\n" + strings.Repeat("n: v\r\n", 9000) + "\r\n", 0},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			f, err := Builtin("http1", Options{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			d := Decoder{Framing: f}
+			wrong := 0
+			for i := range len(row.line) {
+				for _, err := range d.Decode([]byte{row.line[i]}) {
+					if err != nil && wrong == 0 {
+						wrong = i + 1
+					}
+				}
+			}
+			if wrong != row.wrong {
+				t.Errorf("wrong at byte %d, want %d", wrong, row.wrong)
+			}
+			if err := d.Close(); (err != nil) != (row.wrong > 0) {
+				t.Error(err)
+			}
+		})
+	}
+}
+
+// Fields of a payload that are cut are no errors: no words are made for them.
+func TestCutPayloadFields(t *testing.T) {
+	h := header(t, "name: a\nfields: [{name: n, size: 1, counts: payload}]\npayload: {fields: [{name: v, type: leb128, size: 2}]}", "\x03\xff\xff\xff")
+	var fields []Field
+	if n := testing.AllocsPerRun(50, func() { fields = h.AppendPayloadFields(fields[:0], []byte("\xff\xff\xff")) }); n > 3 || len(fields) > 0 {
+		t.Errorf("%g allocations, %d fields", n, len(fields))
+	}
+}
+
+// header returns the header of the frame that stream begins with.
+func header(t *testing.T, src, stream string) Header {
+	t.Helper()
+	d := Decoder{Framing: spec(t, src)}
+	for c, err := range d.Decode([]byte(stream)) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		return *c.Header
+	}
+	t.Fatal("no frame")
+	return Header{}
+}

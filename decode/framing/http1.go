@@ -157,11 +157,18 @@ func contentLength(b *http1.Body, h http1.Header) int64 {
 // maxChunkLine bounds a line of chunk size and extensions.
 const maxChunkLine = 4 << 10
 
+// How many digits a chunk size may have, leading zeros included, and how many
+// blanks may follow it.
+const (
+	maxChunkDigits = 16
+	maxChunkBlanks = 64
+)
+
 // chunk reads a chunk size, or the line end behind a chunk with the next size
 // (RFC 9112 section 7.1). is is false for bytes that may be a method.
 func (p http1Framing) chunk(b []byte, h *Header) (size int, payload int64, is bool, err error) {
-	i := 0
 	if b[0] == '\r' || b[0] == '\n' {
+		n := 1
 		if b[0] == '\r' {
 			if len(b) == 1 {
 				return 0, 0, true, frame.ErrShort
@@ -169,41 +176,15 @@ func (p http1Framing) chunk(b []byte, h *Header) (size int, payload int64, is bo
 			if b[1] != '\n' {
 				return 0, 0, true, p.f.fault(0, 2, "chunk end", "found % x, expected 0d 0a", b[:2])
 			}
-			i = 1
+			n = 2
 		}
 		h.variant, h.Length = formChunkEnd, 0
-		return i + 1, 0, true, nil
+		return n, 0, true, nil
 	}
-	v := int64(0)
-	for ; i < len(b) && hexDigit(b[i]) >= 0; i++ {
-		if v > p.f.maxPayload>>4 {
-			return 0, 0, true, p.f.fault(0, i+1, "chunk size", "exceeds max %d", p.f.maxPayload)
-		}
-		v = v<<4 | int64(hexDigit(b[i]))
+	end, v, is, err := p.chunkLine(b, h.progress)
+	if !is || err != nil {
+		return 0, 0, is, err
 	}
-	if i == len(b) {
-		return 0, 0, true, frame.ErrShort
-	}
-	if c := b[i]; c != '\r' && c != '\n' && c != ';' && (c != ' ' && c != '\t' || i > 8) {
-		return 0, 0, false, nil
-	}
-	// "1a ;x" and "1a \r\n" occur; "DAD / HTTP/1.1" is a request.
-	for j := i; j < len(b) && (b[j] == ' ' || b[j] == '\t'); j++ {
-		if j+1 == len(b) {
-			return 0, 0, true, frame.ErrShort
-		}
-		if c := b[j+1]; c != ' ' && c != '\t' && c != '\r' && c != '\n' && c != ';' {
-			return 0, 0, false, nil
-		}
-	}
-	end := bytes.IndexByte(b[i:min(len(b), i+maxChunkLine)], '\n')
-	if end < 0 {
-		if len(b) >= i+maxChunkLine {
-			return 0, 0, true, p.f.fault(i, maxChunkLine, "chunk extension", "no line end in %d bytes", maxChunkLine)
-		}
-		return 0, 0, true, frame.ErrShort
-	}
-	end += i + 1
 	if v > 0 {
 		h.variant, h.Length = formChunk, v
 		return end, v, true, nil
@@ -218,6 +199,55 @@ func (p http1Framing) chunk(b []byte, h *Header) (size int, payload int64, is bo
 	}
 	h.variant, h.Length = formLastChunk, 0
 	return end + n, 0, true, nil
+}
+
+// chunkLine reads the line of a chunk size: where it ends, and the size.
+func (p http1Framing) chunkLine(b []byte, seen *progress) (end int, v int64, is bool, err error) {
+	if d := seen.ended(nil, 0); d != nil && d.end <= len(b) {
+		return d.end, int64(d.val), true, nil
+	}
+	i := 0
+	for ; i < len(b) && hexDigit(b[i]) >= 0; i++ {
+		if v > p.f.maxPayload>>4 {
+			return 0, 0, true, p.f.fault(0, i+1, "chunk size", "exceeds max %d", p.f.maxPayload)
+		}
+		if i == maxChunkDigits {
+			return 0, 0, true, p.f.fault(0, i+1, "chunk size", "has more than %d digits", maxChunkDigits)
+		}
+		v = v<<4 | int64(hexDigit(b[i]))
+	}
+	if i == len(b) {
+		return 0, 0, true, frame.ErrShort
+	}
+	if c := b[i]; c != '\r' && c != '\n' && c != ';' && (c != ' ' && c != '\t' || i > 8) {
+		return 0, 0, false, nil
+	}
+	// "1a ;x" and "1a \r\n" occur; "DAD / HTTP/1.1" is a request.
+	j := i
+	for ; j < len(b) && (b[j] == ' ' || b[j] == '\t'); j++ {
+		if j-i == maxChunkBlanks {
+			return 0, 0, true, p.f.fault(i, j-i+1, "chunk size", "more than %d blanks follow it", maxChunkBlanks)
+		}
+	}
+	if j == len(b) {
+		return 0, 0, true, frame.ErrShort
+	}
+	if c := b[j]; c != '\r' && c != '\n' && c != ';' {
+		return 0, 0, false, nil
+	}
+	line := b[:min(len(b), j+maxChunkLine)]
+	from := seen.from(j)
+	n := bytes.IndexByte(line[from:], '\n')
+	if n < 0 {
+		seen.note(j, len(line))
+		if len(line) == j+maxChunkLine {
+			return 0, 0, true, p.f.fault(j, maxChunkLine, "chunk extension", "no line end in %d bytes", maxChunkLine)
+		}
+		return 0, 0, true, frame.ErrShort
+	}
+	end = from + n + 1
+	seen.end(nil, 0, end, uint64(v))
+	return end, v, true, nil
 }
 
 func hexDigit(c byte) int {
