@@ -9,6 +9,7 @@ import (
 	"framescope/decode"
 	"framescope/decode/dump"
 	"framescope/decode/framing"
+	"framescope/decode/websocket"
 )
 
 // A framePrinter shows what a framing says about bytes.
@@ -193,9 +194,7 @@ func (fd *frameDump) hand(c *framing.Chunk, data []byte, pos int64) {
 	plain := data
 	if c.Header.Masked {
 		fd.plain = append(fd.plain[:0], data...)
-		for i := range fd.plain {
-			fd.plain[i] ^= c.Header.Mask[(pos+int64(i))&3]
-		}
+		websocket.Unmask(fd.plain, fd.plain, c.Header.Mask, pos)
 		plain = fd.plain
 	}
 	fd.p.data(c, data, plain)

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	"bytes"
 	"encoding/hex"
 	"encoding/json"
 	"io"
@@ -10,6 +11,7 @@ import (
 
 	"framescope/decode"
 	"framescope/decode/framing"
+	"framescope/decode/websocket"
 )
 
 // frameRecord is one frame as JSON.
@@ -144,10 +146,8 @@ func (j *frameJSON) payload(c *framing.Chunk, off int64, fields []framing.Field,
 	}
 	plain := b[:min(used, len(b))]
 	if c.Header.Masked {
-		plain = append([]byte(nil), plain...)
-		for i := range plain {
-			plain[i] ^= c.Header.Mask[i&3]
-		}
+		plain = bytes.Clone(plain)
+		websocket.Unmask(plain, plain, c.Header.Mask, 0)
 	}
 	j.keep(plain)
 }
@@ -167,14 +167,7 @@ func (j *frameJSON) end(c *framing.Chunk, trailer []framing.Field) {
 		part := j.shown[:min(len(j.shown), j.limit)]
 		p.More = int64(len(part)) < j.total
 		if p.More { // not inside a character
-			for n := 1; n < utf8.UTFMax && n <= len(part); n++ {
-				if utf8.RuneStart(part[len(part)-n]) {
-					if !utf8.FullRune(part[len(part)-n:]) {
-						part = part[:len(part)-n]
-					}
-					break
-				}
-			}
+			part = websocket.WholeRunes(part)
 		}
 		if utf8.Valid(part) {
 			s := string(part)

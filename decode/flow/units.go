@@ -11,6 +11,7 @@ import (
 	"framescope/decode/framing"
 	"framescope/decode/record"
 	"framescope/decode/stream"
+	"framescope/decode/websocket"
 )
 
 // units are the frames of a declared framing in one direction.
@@ -308,9 +309,7 @@ func (s *shard) unitOver(c *conn, dir uint8, ch *framing.Chunk, begin []byte, en
 	shown := begin[:min(int64(len(begin)), show)]
 	if h.Masked {
 		u.plain = append(u.plain[:0], shown...)
-		for i := range u.plain {
-			u.plain[i] ^= h.Mask[i&3]
-		}
+		websocket.Unmask(u.plain, u.plain, h.Mask, 0)
 		shown = u.plain
 	}
 	r.More = int64(len(shown)) < u.captured
@@ -330,14 +329,7 @@ func (s *shard) unitOver(c *conn, dir uint8, ch *framing.Chunk, begin []byte, en
 // last character may be cut.
 func readable(b []byte, more bool) bool {
 	if more {
-		for i := 1; i < utf8.UTFMax && i <= len(b); i++ {
-			if c := b[len(b)-i]; utf8.RuneStart(c) {
-				if c >= utf8.RuneSelf && !utf8.FullRune(b[len(b)-i:]) {
-					b = b[:len(b)-i]
-				}
-				break
-			}
-		}
+		b = websocket.WholeRunes(b)
 	}
 	if !utf8.Valid(b) {
 		return false

@@ -8,6 +8,7 @@ import (
 
 	"framescope/decode"
 	"framescope/decode/frame"
+	"framescope/decode/websocket"
 )
 
 // A Chunk is a run of payload bytes of one frame, as in frame.Chunk. The last
@@ -37,9 +38,7 @@ func (c *Chunk) AppendPayload(dst []byte) []byte {
 	n := len(dst)
 	dst = append(dst, c.Data...)
 	if c.Header.Masked {
-		for i := range dst[n:] {
-			dst[n+i] ^= c.Header.Mask[(c.Pos+int64(i))&3]
-		}
+		websocket.Unmask(dst[n:], dst[n:], c.Header.Mask, c.Pos)
 	}
 	return dst
 }

@@ -9,6 +9,7 @@ import (
 	"framescope/decode/dump"
 	"framescope/decode/framing"
 	"framescope/decode/record"
+	"framescope/decode/websocket"
 )
 
 // Hexdump is a format that is not among Formats: annotated dumps of frames. It
@@ -132,9 +133,7 @@ func (d *dumper) payload(raw []record.Piece, from, to, pos int64, name string, h
 		plain := b
 		if h != nil && h.Masked {
 			plain = bytes.Clone(b)
-			for i := range plain {
-				plain[i] ^= h.Mask[(pos+off-from+int64(i))&3]
-			}
+			websocket.Unmask(plain, plain, h.Mask, pos+off-from)
 		}
 		d.a.Data(b, plain)
 		d.a.End("")
