@@ -129,19 +129,14 @@ func isXMPP(client, server Start) (string, verdict) {
 			return no
 		}
 		b := d.Data[:min(len(d.Data), 512)]
-		switch {
-		case bytes.HasPrefix(b, []byte("<stream:stream")):
-			return yes
-		case bytes.HasPrefix(b, []byte("<?xml")):
-			_, rest, found := bytes.Cut(b, []byte("?>"))
-			if rest = bytes.TrimLeft(rest, " \r\n\t"); found && len(rest) > 0 {
-				return begins(Start{rest, d.Over}, "<stream:stream")
-			}
-			return d.short()
-		case len(b) < 14 && (bytes.HasPrefix([]byte("<stream:stream"), b) || bytes.HasPrefix([]byte("<?xml"), b)):
-			return d.short()
+		if !bytes.HasPrefix(b, []byte("<?xml")) {
+			return max(begins(d, "<stream:stream"), begins(d, "<?xml"))
 		}
-		return no
+		_, rest, found := bytes.Cut(b, []byte("?>"))
+		if rest = bytes.TrimLeft(rest, " \r\n\t"); found && len(rest) > 0 {
+			return begins(Start{rest, d.Over}, "<stream:stream")
+		}
+		return d.short()
 	})
 }
 

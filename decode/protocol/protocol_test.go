@@ -178,6 +178,17 @@ func TestReadTLS(t *testing.T) {
 	}
 }
 
+// A command of Redis that is cut may yet become one.
+func TestCutCommand(t *testing.T) {
+	for _, s := range []string{"PING\r\n", "INFO\r\n", "info\r\n"} {
+		for n := 1; n < len(s); n++ {
+			if _, v := isRedis(Start{[]byte(s[:n]), false}, Start{}); v != maybe {
+				t.Errorf("%q: verdict %d, want %d", s[:n], v, maybe)
+			}
+		}
+	}
+}
+
 // No bytes bring it down, and where both directions are over there is no more to
 // wait for that would change the name.
 func FuzzIdentify(f *testing.F) {

@@ -30,8 +30,8 @@ func isRedis(client, server Start) (string, verdict) {
 			return Redis, server.short()
 		}
 		return Redis, begins(Start{rest, server.Over}, "# Server")
-	case len(client.Data) < 6 && bytes.HasPrefix([]byte("PING\r\nINFO\r\n"), word) && len(word) > 0:
-		return Redis, client.short()
+	case len(word) > 0 && max(begins(Start{word, client.Over}, "PING\r\n"), begins(Start{word, client.Over}, "INFO\r\n")) == maybe:
+		return Redis, maybe
 	case string(word) == "PING\r\n" || string(word) == "INFO\r\n":
 		return Redis, server.short()
 	case len(server.Data) > 0:

@@ -25,7 +25,7 @@ func isSMB(client, server Start) (string, verdict) {
 			return no
 		}
 		for i := 4; i < min(len(b), 8); i++ {
-			if i == 4 && (b[i] < 0xfc || b[i] > 0xff) || i > 4 && b[i] != "SMB"[i-5] {
+			if i == 4 && b[i] < 0xfc || i > 4 && b[i] != "SMB"[i-5] {
 				return no
 			}
 		}
