@@ -1,7 +1,6 @@
 package flow_test
 
 import (
-	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"io"
@@ -104,16 +103,4 @@ func (r *result) of(typ, conn string) (out []map[string]any) {
 		}
 	}
 	return out
-}
-
-// content is what a message says, as bytes.
-func content(t testing.TB, m map[string]any) []byte {
-	if p, ok := get(m, "websocket", "payload_hex").(string); ok {
-		b, err := hex.DecodeString(p)
-		if err != nil {
-			t.Error(err)
-		}
-		return b
-	}
-	return []byte(text(get(m, "websocket", "payload")))
 }

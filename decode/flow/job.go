@@ -204,14 +204,14 @@ func (e *Engine) run(j *job, worker int) {
 			s.engine, s.job, s.worker = e, j, worker
 		}
 	}
-	e.guard(func() { e.items(j, p, worker) })
+	e.guard(func() { e.items(j, p) })
 }
 
 // stepItems is how many packets are taken, or items done, from one call of
 // Config.Step to the next.
 const stepItems = 32
 
-func (e *Engine) items(j *job, p *part, worker int) {
+func (e *Engine) items(j *job, p *part) {
 	shards, halt, step := e.shards, e.halt, e.shards[0].cfg.Step
 	for i := range p.items {
 		if halt.stop.Load() {

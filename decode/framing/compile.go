@@ -255,7 +255,7 @@ func (c *compiler) variant(v *variant, n, root *node, listed bool) error {
 	if err := c.measure(v, n); err != nil {
 		return err
 	}
-	if err := c.checks(v, n); err != nil {
+	if err := c.checks(v); err != nil {
 		return err
 	}
 	kind := n.get("kind")

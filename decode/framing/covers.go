@@ -46,7 +46,7 @@ func (c *compiler) checksum(f *field, n *node, where part) error {
 }
 
 // checks finds the bytes that checksums cover.
-func (c *compiler) checks(v *variant, n *node) error {
+func (c *compiler) checks(v *variant) error {
 	at := 0
 	add := func(f *field, index int, trailer bool, off int) error {
 		k := *f.check

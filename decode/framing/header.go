@@ -15,9 +15,9 @@ func examined(err error, n int) error {
 }
 
 // headerLength reads "Name: value" lines up to an empty one, which is searched
-// for from the line at b[from] on. It returns their
-// length with the empty line, or -1 when b does not hold them all, and the value
-// of the line that f.path names. text says what is wrong at b[at].
+// for from the line at b[from] on. It returns their length with the empty line,
+// or -1 when b does not hold them all, and the value of the line that f.path
+// names. text says what is wrong at b[at].
 func headerLength(b []byte, f *field, from int) (n int, val uint64, at int, text string) {
 	b = b[:min(len(b), f.limit)]
 	n, at = headersEnd(b, from)

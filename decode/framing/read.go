@@ -91,7 +91,10 @@ func (v *variant) read(fr *Framing, f *field, b []byte, pos int, vals *values, p
 		p.end(f, pos, pos+n, val)
 		return val, pos + n, nil
 	case kindPrefix:
-		n, at := uint64(0), pos
+		var (
+			n  uint64
+			at int
+		)
 		if f.size == 0 {
 			if n, at, err = leb128(fr, f, b, pos, 5); err != nil {
 				return 0, 0, err

@@ -325,7 +325,6 @@ func randomSpec(r *rand.Rand) string {
 				continue
 			}
 			numeric := true
-			size := 1 + r.IntN(8)
 			switch r.IntN(13) {
 			case 12:
 				fmt.Fprintf(&b, ", type: decimal, until: %q", []string{":", "\r\n", " n"}[r.IntN(3)])
@@ -370,8 +369,7 @@ func randomSpec(r *rand.Rand) string {
 				}
 				numeric = false
 			default:
-				size = 1 + r.IntN(3)
-				fmt.Fprintf(&b, ", size: %d", size)
+				fmt.Fprintf(&b, ", size: %d", 1+r.IntN(3))
 			}
 			if numeric && !counted && r.IntN(2) == 0 {
 				fmt.Fprintf(&b, ", counts: %s, plus: %d, times: %d", []string{"payload", "rest", "whole"}[r.IntN(3)], r.IntN(9)-4, 1+r.IntN(3))

@@ -22,7 +22,7 @@ func TestFrameJSON(t *testing.T) {
 				RSV: uint8(r.IntN(8)), Opcode: websocket.Opcode(r.IntN(16)),
 			},
 			Off: number(), Payload: payloads[r.IntN(len(payloads))], Text: r.IntN(2) == 0, More: r.IntN(2) == 0,
-			RTT: number() - number(), Ended: r.IntN(4) == 0,
+			RTT: number() * int64(1-2*r.IntN(2)), Ended: r.IntN(4) == 0,
 		}
 		if f.Last = f.First; r.IntN(2) == 0 {
 			f.Last = 1 + number()/2
