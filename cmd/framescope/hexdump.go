@@ -180,7 +180,7 @@ func hexdump(std stdio, f *hexdumpFlags, name string) error {
 	if f.reverse {
 		t := dump.Text{W: std.out}
 		if _, err := t.ReadFrom(in); err != nil {
-			return fmt.Errorf("%s: %w", name, err)
+			return fmt.Errorf("%s: %w", inputName(name), err)
 		}
 		return nil
 	}
@@ -271,10 +271,15 @@ func openBytes(std stdio, name string, offset int64) (*byteInput, error) {
 
 // beyond is the error for an offset that the input does not have.
 func beyond(name string, offset, size int64) error {
+	return fmt.Errorf("%s has %s: there is no offset %d", inputName(name), output.Count(size, "byte", "bytes"), offset)
+}
+
+// inputName is what errors call an input.
+func inputName(name string) string {
 	if name == "-" {
-		name = "standard input"
+		return "standard input"
 	}
-	return fmt.Errorf("%s has %s: there is no offset %d", name, output.Count(size, "byte", "bytes"), offset)
+	return name
 }
 
 // maxHex bounds what hex text stands for.
@@ -286,10 +291,7 @@ func hexText(in *byteInput, name string, offset int64) (io.Reader, error) {
 	var b limitedBuffer
 	t := dump.Text{W: &b}
 	if _, err := t.ReadFrom(in); err != nil {
-		if name == "-" {
-			name = "standard input"
-		}
-		return nil, fmt.Errorf("%s: %w", name, err)
+		return nil, fmt.Errorf("%s: %w", inputName(name), err)
 	}
 	if offset > int64(b.Len()) {
 		return nil, beyond(name, offset, int64(b.Len()))
@@ -317,7 +319,7 @@ func explainBytes(name string, err error) error {
 	if errors.As(err, &path) {
 		return err
 	}
-	return fmt.Errorf("%s: %w", name, err)
+	return fmt.Errorf("%s: %w", inputName(name), err)
 }
 
 // maxDiff bounds the inputs of --diff.

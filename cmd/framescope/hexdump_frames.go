@@ -38,6 +38,8 @@ type frameDump struct {
 	p       framePrinter
 	base    int64 // offset of the first byte that is decoded
 	frames  int64
+	before  int64 // the frames before the first fault
+	inside  bool  // the last one is not complete
 	end     int64 // of what was decoded, or given up
 	lost    bool
 	first   []byte        // the beginning of a payload that has fields
@@ -101,7 +103,7 @@ func dumpFrames(std stdio, f *hexdumpFlags, fr *framing.Framing, r io.Reader, na
 	if fd.err == nil {
 		return nil
 	}
-	hint := "before it: " + output.Count(fd.frames, "frame", "frames")
+	hint := "before it: " + output.Count(fd.before, "frame", "frames")
 	switch {
 	case fd.resumed >= 0 && fd.faults > 1:
 		hint = fmt.Sprintf("and %d more; %s in all", fd.faults-1, output.Count(fd.frames, "frame", "frames"))
@@ -135,6 +137,7 @@ func (fd *frameDump) feed(b []byte) {
 			}
 			fd.lost = false
 			fd.frames++
+			fd.inside = true
 			fd.fields = c.Header.AppendFields(fd.fields[:0])
 			fd.p.begin(fd.frames, c, fd.fields)
 			fd.first, fd.held = fd.first[:0], true
@@ -149,6 +152,7 @@ func (fd *frameDump) feed(b []byte) {
 					fd.fault(err)
 				}
 			}
+			fd.inside = false
 		}
 		fd.end = fd.d.Offset()
 	}
@@ -215,7 +219,10 @@ func (fd *frameDump) fault(err error) {
 	}
 	fd.p.fault(&shown, around, fd.base+off, framing.Extent(err))
 	if fd.faults++; fd.err == nil {
-		fd.err = &shown
+		fd.err, fd.before = &shown, fd.frames
+		if fd.inside {
+			fd.before--
+		}
 	}
 }
 
