@@ -2,9 +2,11 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/csv"
 	"encoding/json"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -268,61 +270,153 @@ func TestSocketsSaveDiff(t *testing.T) {
 	}
 }
 
+// A watchedStage is a stage whose sockets another process watches.
+type watchedStage struct {
+	*stage
+	command *exec.Cmd
+	events  chan socketEvent
+	seen    []socketEvent
+}
+
+// watch starts a watch, and waits until it has looked once.
+func (s *stage) watch(port int, args ...string) *watchedStage {
+	s.TB.Helper()
+	c := exec.Command("/proc/self/exe")
+	c.Args = append([]string{"framescope", "sockets", "--watch"}, args...)
+	c.Stderr = os.Stderr
+	out, err := c.StdoutPipe()
+	s.Must(err)
+	s.Do(c.Start)
+	w := &watchedStage{s, c, make(chan socketEvent), nil}
+	s.TB.Cleanup(func() {
+		_ = c.Process.Kill()
+		for range w.events {
+		}
+		_ = c.Wait()
+	})
+	go func() {
+		defer close(w.events)
+		for d := json.NewDecoder(out); ; {
+			var e socketEvent
+			if err := d.Decode(&e); err != nil {
+				if err != io.EOF {
+					s.TB.Error(err)
+				}
+				return
+			}
+			w.events <- e
+		}
+	}()
+	// What was there before the first look is not told.
+	for end := time.Now().Add(time.Minute); time.Now().Before(end); port++ {
+		s.listen(v4(port), 0)
+		select {
+		case e, ok := <-w.events:
+			if !ok {
+				s.TB.Fatal("the watch has ended")
+			}
+			w.seen = append(w.seen, e)
+			return w
+		case <-time.After(100 * time.Millisecond):
+		}
+	}
+	s.TB.Fatal("the watch tells nothing")
+	return nil
+}
+
+// until reads events until of both ends of the connection of a client the last
+// one is such.
+func (w *watchedStage) until(port uint16, client, server string) {
+	w.TB.Helper()
+	late := time.After(time.Minute)
+	for {
+		var is [2]string
+		for _, e := range w.seen {
+			is[0] = cmp.Or(e.of(e.Local, port), is[0])
+			is[1] = cmp.Or(e.of(e.Peer, port), is[1])
+		}
+		if is == [2]string{client, server} {
+			return
+		}
+		select {
+		case e, ok := <-w.events:
+			if !ok {
+				w.TB.Fatalf("the watch has ended; the client was %q, the server %q", is[0], is[1])
+			}
+			w.seen = append(w.seen, e)
+		case <-late:
+			w.TB.Fatalf("the client is %q, the server %q; want %q and %q", is[0], is[1], client, server)
+		}
+	}
+}
+
+// of returns the state that e tells of, or "closed", if it is of the socket with
+// that end.
+func (e *socketEvent) of(end *socketEnd, port uint16) string {
+	switch {
+	case end == nil || end.Port != port:
+		return ""
+	case e.Event == "closed":
+		return e.Event
+	}
+	return e.Socket.State
+}
+
 func TestSocketsWatch(t *testing.T) {
 	s := newStage(t)
 	l := s.listen(v4(8765), 0)
-	done := make(chan string)
-	go func() {
-		out, _, _ := s.framescope("sockets", "-t", "--watch", "--interval", "100ms", "--timeout", "1500ms")
-		done <- out
-	}()
-	time.Sleep(400 * time.Millisecond)
+	port := func(fd int) uint16 {
+		a, err := unix.Getsockname(fd)
+		s.Must(err)
+		return uint16(a.(*unix.SockaddrInet4).Port)
+	}
+	// The kernel tells of an end before the next look but one.
+	w := s.watch(9000, "-t", "--interval", "250ms")
 	c, srv := s.pair(l, v4(8765), 0)
-	time.Sleep(300 * time.Millisecond)
+	reset, rs := s.pair(l, v4(8765), 0)
+	of, ofReset := port(c), port(reset)
+	w.until(of, "ESTABLISHED", "ESTABLISHED")
+	w.until(ofReset, "ESTABLISHED", "ESTABLISHED")
 	unix.Write(c, []byte("hello"))
 	unix.Shutdown(c, unix.SHUT_WR)
+	w.until(of, "FIN_WAIT2", "CLOSE_WAIT")
 	// one that is reset ends once, though its process closes it later
-	rc, rs := s.pair(l, v4(8765), 0)
-	time.Sleep(150 * time.Millisecond)
-	s.Must(unix.SetsockoptLinger(rc, unix.SOL_SOCKET, unix.SO_LINGER, &unix.Linger{Onoff: 1}))
-	reset, err := unix.Getsockname(rc)
-	s.Must(err)
-	s.Close(rc)
-	time.Sleep(350 * time.Millisecond)
+	s.Must(unix.SetsockoptLinger(reset, unix.SOL_SOCKET, unix.SO_LINGER, &unix.Linger{Onoff: 1}))
+	s.Close(reset)
+	w.until(ofReset, "closed", "closed")
 	s.Close(rs)
 	s.Close(srv)
 	s.Close(c)
-	ends := 0
-	seen := map[string]int{}
+	w.until(of, "closed", "closed")
+	s.Must(w.command.Process.Signal(os.Interrupt))
+	for e := range w.events {
+		w.seen = append(w.seen, e)
+	}
+	ends, opened, half := 0, 0, 0
 	var last socketEvent
-	for l := range strings.Lines(<-done) {
-		var e socketEvent
-		if err := json.Unmarshal([]byte(l), &e); err != nil {
-			t.Fatalf("%q: %v", l, err)
-		}
-		if e.Event == "closed" && e.Peer != nil && int(e.Peer.Port) == reset.(*unix.SockaddrInet4).Port {
+	for _, e := range w.seen {
+		if e.Event == "closed" && e.of(e.Peer, ofReset) != "" {
 			ends++
 		}
-		seen[e.Event+" "+e.From+" "+e.Socket.State]++
+		if e.Event == "opened" && e.Peer != nil && (e.Peer.Port == 8765 || e.Local.Port == 8765) {
+			opened++
+		}
+		if e.Event == "changed" && e.From == "ESTABLISHED" && e.Socket.State == "CLOSE_WAIT" {
+			half++
+		}
 		if e.Event == "closed" && e.TCP != nil && e.TCP.BytesRecv == 6 {
 			last = e
-		}
-	}
-	opened := 0 // a look may fall into the handshake
-	for e, n := range seen {
-		if strings.HasPrefix(e, "opened ") {
-			opened += n
 		}
 	}
 	if ends != 1 {
 		t.Errorf("a connection that was reset ended %d times", ends)
 	}
-	if opened != 4 || seen["changed ESTABLISHED CLOSE_WAIT"] != 1 {
-		t.Errorf("%v", seen)
+	if opened != 4 || half != 1 {
+		t.Errorf("%d were opened, %d half closed: %+v", opened, half, w.seen)
 	}
 	// the end comes with what was counted, and whose it was is known from before
 	if len(last.Process) != 1 || last.Process[0].PID != os.Getpid() {
-		t.Errorf("the end of the server's side: %+v, of %v", last, seen)
+		t.Errorf("the end of the server's side: %+v, of %+v", last, w.seen)
 	}
 }
 
