@@ -200,3 +200,44 @@ func TestPlainUser(t *testing.T) {
 		t.Errorf("%v: %s", err, out)
 	}
 }
+
+// Quiet waits for what a reader that comes late holds up.
+func TestQuiet(t *testing.T) {
+	s := NewStage(t, nil)
+	at := &unix.SockaddrInet4{Port: 8765, Addr: [4]byte{127, 0, 0, 1}}
+	l := s.Listen(at, 1, 0)
+	c := s.Connect(nil, at, 0)
+	srv := s.Accept(l)
+	Quiet(t, s.Netns)
+	s.Must(unix.SetNonblock(c, true))
+	sent := 0
+	for {
+		n, err := unix.Write(c, make([]byte, 1<<16))
+		if err == unix.EAGAIN {
+			break
+		}
+		s.Must(err)
+		sent += n
+	}
+	Do(t, s.Netns, func() error {
+		if busy, err := unacknowledged(); busy == "" || err != nil {
+			t.Errorf("%d bytes are written, and nothing is left to be acknowledged: %v", sent, err)
+		}
+		return nil
+	})
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		b := make([]byte, 1<<16)
+		for got := 0; got < sent; {
+			n, err := unix.Read(srv, b)
+			if err != nil || n == 0 {
+				t.Errorf("%d bytes, %v", n, err)
+				return
+			}
+			got += n
+		}
+	}()
+	Quiet(t, s.Netns)
+	<-done
+}
