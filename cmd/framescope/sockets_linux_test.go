@@ -10,7 +10,6 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -130,7 +129,7 @@ func (s *stage) crowd() {
 	child.ExtraFiles = []*os.File{f}
 	s.Must(child.Start())
 	s.TB.Cleanup(func() { child.Process.Kill(); child.Wait() })
-	time.Sleep(100 * time.Millisecond) // delayed acknowledgements
+	netnstest.Quiet(s.TB, s.Netns)
 }
 
 func must(fd int, err error) int {

@@ -205,7 +205,7 @@ func TestSocketsSaveDiff(t *testing.T) {
 	s.Close(gone)
 	s.listen(v4(8767), 0)
 	unix.Shutdown(c, unix.SHUT_WR)
-	time.Sleep(100 * time.Millisecond)
+	netnstest.Quiet(t, s.Netns)
 	out := s.want(1, "sockets", "-t", "--diff", file)
 	for _, w := range []string{"opened  tcp 127.0.0.1:8767 LISTEN", "closed  tcp 127.0.0.1:8766 LISTEN", "CLOSE_WAIT, was ESTABLISHED", "FIN_WAIT2, was ESTABLISHED"} {
 		if !strings.Contains(out, w) {

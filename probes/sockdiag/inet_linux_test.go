@@ -156,7 +156,7 @@ func TestTCPInfo(t *testing.T) {
 		_, err = a.Read(buf)
 		must(t, err)
 	}
-	time.Sleep(100 * time.Millisecond) // delayed ACKs
+	netnstest.Quiet(t, ns)
 	c := open(t, ns)
 	all := sockets(t, c, Query{Protocol: TCP, States: StateSet(Established), Ext: ExtInfo | ExtCong | ExtVegasInfo | ExtSKMemInfo | ExtTOS | ExtTClass | ExtMemInfo})
 	text := netnstest.Run(t, ns, "ss", "-HOtinme", "state", "established")

@@ -7,10 +7,10 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"time"
 
 	"golang.org/x/sys/unix"
 
+	"framescope/capture/netns/netnstest"
 	"framescope/probes/sockdiag"
 )
 
@@ -49,7 +49,7 @@ func (s *stage) crowd() {
 	s.Must(unix.Bind(x, &unix.SockaddrUnix{Name: "@listener"}))
 	s.Must(unix.Listen(x, 4))
 	s.Must(unix.Bind(s.Socket(unix.AF_UNIX, unix.SOCK_DGRAM, 0), &unix.SockaddrUnix{Name: s.TB.TempDir() + "/a path"}))
-	time.Sleep(100 * time.Millisecond) // delayed acknowledgements
+	netnstest.Quiet(s.TB, s.Netns)
 }
 
 // key is what a row is told by, from whatever it was read.
