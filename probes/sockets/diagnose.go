@@ -183,7 +183,7 @@ func (d *diagnosis) name(owners func(*Owners)) {
 		if s.row.Other != nil {
 			s.row.Other.Owners = o.Append(nil, s.row.Other.Inode)
 		}
-		if s.listen != nil {
+		if s.listen != nil && s.listen.Owners == nil { // many may wait at it
 			s.listen.Owners = o.Append(nil, s.listen.Inode)
 		}
 	}

@@ -138,7 +138,11 @@ func (o *Owners) index() {
 	o.found = nil
 }
 
-// Append appends the owners of the socket with the inode to dst.
+// maxOwners bounds how many owners of one socket are told.
+const maxOwners = 4096
+
+// Append appends the owners of the socket with the inode to dst: at most 4096,
+// whichever they are.
 func (o *Owners) Append(dst []Owner, inode uint32) []Owner {
 	if o == nil || len(o.table) == 0 || inode == 0 {
 		return dst
@@ -148,7 +152,7 @@ func (o *Owners) Append(dst []Owner, inode uint32) []Owner {
 		return dst
 	}
 	n := len(dst)
-	for {
+	for range maxOwners {
 		p := &o.processes[e.process]
 		dst = append(dst, Owner{int(p.pid), int(e.fd), p.name})
 		if e.next == 0 {

@@ -185,6 +185,30 @@ func TestManyFiles(t *testing.T) {
 	}
 }
 
+// A socket that a hostile process has a hundred thousand times costs no more than
+// one that is had a few thousand times.
+func TestManyOwners(t *testing.T) {
+	o := &Owners{}
+	const all = 100_000
+	for fd := range uint32(all) {
+		o.add(7, fd, o.process(int32(1+fd/1000), func() string { return "dup" }))
+	}
+	o.add(8, 3, 0)
+	o.index()
+	got := o.Append(nil, 7)
+	for i := 1; i < len(got); i++ {
+		if got[i-1].FD >= got[i].FD {
+			t.Fatalf("%+v before %+v", got[i-1], got[i])
+		}
+	}
+	if len(got) != maxOwners {
+		t.Errorf("%d owners of %d, want %d", len(got), all, maxOwners)
+	}
+	if got := o.Append(nil, 8); len(got) != 1 {
+		t.Errorf("%+v", got)
+	}
+}
+
 // What Owners says does not depend on the order in which it was told.
 func TestOwnersTable(t *testing.T) {
 	o := &Owners{}
