@@ -40,9 +40,25 @@ func FindOwners(w *Wanted) *Owners {
 		more, _ := fileDirs(rest, math.MaxInt64)
 		list = append(list, more...)
 	}
-	o.Partial = !slices.Contains(all, 1)
+	o.Partial = !slices.Contains(all, 1) || inContainer()
 	o.look(list, w)
 	return o
+}
+
+// inContainer reports whether /proc is that of a pid namespace below another: it
+// shows no process of those above.
+func inContainer() bool {
+	const first = 0xeffffffc // PROC_PID_INIT_INO of linux/proc_ns.h
+	st, err := os.Stat("/proc/self/ns/pid")
+	if err != nil {
+		return true // where this process is not to be seen, others are not either
+	}
+	if ino, ok := inodeOf(st); ok && ino == first {
+		return false
+	}
+	// A /proc from above calls this process by another number.
+	self, err := os.Readlink("/proc/self")
+	return err != nil || self == strconv.Itoa(os.Getpid())
 }
 
 // iterate asks the kernel's iterator.

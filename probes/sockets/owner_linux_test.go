@@ -74,6 +74,39 @@ func TestLeaderGone(t *testing.T) {
 	}
 }
 
+// A child of TestPartial says whether all processes are to be seen.
+func init() {
+	switch os.Getenv("SOCKETS_PARTIAL") {
+	case "":
+		return
+	case "own": // a /proc of the namespace; Go has made the mounts private
+		if err := unix.Mount("proc", "/proc", "proc", 0, ""); err != nil {
+			fmt.Println(err)
+			os.Exit(1)
+		}
+	}
+	fmt.Print(FindOwners(&Wanted{All: true}).Partial)
+	os.Exit(0)
+}
+
+// In a container /proc shows a first process, and not those outside.
+func TestPartial(t *testing.T) {
+	if !capability.Effective(capability.SysAdmin) {
+		t.Skip("a pid namespace needs CAP_SYS_ADMIN")
+	}
+	for proc, want := range map[string]string{"own": "true", "as it is": "false"} {
+		if proc != "own" && inContainer() {
+			continue
+		}
+		child := exec.Command("/proc/self/exe")
+		child.Env = append(os.Environ(), "SOCKETS_PARTIAL="+proc)
+		child.SysProcAttr = &unix.SysProcAttr{Cloneflags: unix.CLONE_NEWPID, Unshareflags: unix.CLONE_NEWNS}
+		if out, err := child.Output(); err != nil || string(out) != want {
+			t.Errorf("/proc %s: %s, want %s: %v", proc, out, want, err)
+		}
+	}
+}
+
 // inodeOfFile returns the inode of an open file.
 func inodeOfFile(t *testing.T, fd int) uint32 {
 	t.Helper()
