@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"strings"
+	"time"
 )
 
 // cgroupID returns the id of a cgroup: the inode number of its folder.
@@ -30,59 +31,77 @@ func cgroupID(path string) (uint64, error) {
 	return ino, nil
 }
 
-// Cgroups knows the cgroups of the system by their ids. The zero value is ready;
-// it looks at them once.
+// Cgroups knows the cgroups of the system by their ids. The zero value is ready.
+// It looks at them once, and again for an id that it does not know, with a pause
+// in between.
 type Cgroups struct {
-	read  bool
 	root  string
 	paths map[uint64]string
 	names map[uint64]string
+	next  time.Time // when they may be looked at again
 }
 
 // maxCgroups bounds how many are looked at.
 const maxCgroups = 1 << 16
 
+// A look at the cgroups comes a second after the one before, or later: looks take
+// no more than a twentieth of the time.
+const (
+	cgroupPause = time.Second
+	cgroupShare = 20
+)
+
 func (c *Cgroups) load() {
-	if c.read {
-		return
+	begin := time.Now()
+	c.paths, c.names = map[uint64]string{}, map[uint64]string{}
+	if c.root = cgroupRoot(); c.root != "" {
+		_ = filepath.WalkDir(c.root, c.visit)
 	}
-	c.read, c.paths, c.names = true, map[uint64]string{}, map[uint64]string{}
-	if c.root = cgroupRoot(); c.root == "" {
-		return
-	}
-	_ = filepath.WalkDir(c.root, func(path string, d fs.DirEntry, err error) error {
-		switch {
-		case err != nil || len(c.paths) >= maxCgroups:
-			return fs.SkipAll
-		case !d.IsDir():
-			return nil
-		}
-		if st, err := d.Info(); err == nil {
-			if ino, ok := inodeOf(st); ok {
-				rel := strings.TrimPrefix(path, c.root)
-				c.paths[ino] = "/" + strings.TrimPrefix(rel, "/")
-			}
-		}
+	end := time.Now()
+	c.next = end.Add(max(cgroupPause, cgroupShare*end.Sub(begin)))
+}
+
+func (c *Cgroups) visit(path string, d fs.DirEntry, err error) error {
+	switch {
+	case err != nil:
+		return fs.SkipDir // it is gone, or may not be read
+	case len(c.paths) >= maxCgroups:
+		return fs.SkipAll
+	case !d.IsDir():
 		return nil
-	})
+	}
+	if st, err := d.Info(); err == nil {
+		if ino, ok := inodeOf(st); ok {
+			rel := strings.TrimPrefix(path, c.root)
+			c.paths[ino] = "/" + strings.TrimPrefix(rel, "/")
+		}
+	}
+	return nil
 }
 
 // Path returns the path of a cgroup below the root of all, or "".
 func (c *Cgroups) Path(id uint64) string {
-	c.load()
-	return c.paths[id]
+	p, ok := c.paths[id]
+	if !ok && !time.Now().Before(c.next) {
+		c.load()
+		p = c.paths[id]
+	}
+	return p
 }
 
 // Name returns who a cgroup belongs to: a container ("docker:web",
 // "podman:0123456789ab"), a systemd unit ("nginx.service"), or "".
 func (c *Cgroups) Name(id uint64) string {
-	c.load()
 	if n, ok := c.names[id]; ok {
 		return n
 	}
-	n := Container(c.paths[id])
+	path := c.Path(id)
+	if path == "" {
+		return ""
+	}
+	n := Container(path)
 	if hex, ok := strings.CutPrefix(n, "docker:"); ok {
-		if name := dockerName(c.paths[id]); name != "" {
+		if name := dockerName(path); name != "" {
 			n = "docker:" + name
 		} else {
 			n = "docker:" + hex
