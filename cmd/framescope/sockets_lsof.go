@@ -68,7 +68,11 @@ func (p *lsofRows) owner(r *sockets.Row, o sockets.Owner) error {
 	}
 	cell(name)
 	cell(strconv.Itoa(o.PID))
-	cell(output.Visible(sockets.User(sockets.ProcessUser(o.PID))))
+	user := "-" // it is gone
+	if uid, ok := sockets.ProcessUser(o.PID); ok {
+		user = output.Visible(sockets.User(uid))
+	}
+	cell(user)
 	cell(strconv.Itoa(o.FD) + "u") // sockets are open for both
 	switch {
 	case r.Kind == sockets.Unix:

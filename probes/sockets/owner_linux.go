@@ -339,14 +339,15 @@ func Command(pid int) string {
 	return string(first)
 }
 
-// ProcessUser returns the user that a process runs as.
-func ProcessUser(pid int) uint32 {
+// ProcessUser returns the user that a process runs as, if it is still there.
+func ProcessUser(pid int) (uid uint32, ok bool) {
 	st, err := os.Stat("/proc/" + strconv.Itoa(pid))
 	if err != nil {
-		return 0
+		return 0, false
 	}
-	if sys, ok := st.Sys().(*syscall.Stat_t); ok {
-		return sys.Uid
+	sys, ok := st.Sys().(*syscall.Stat_t)
+	if !ok {
+		return 0, false
 	}
-	return 0
+	return sys.Uid, true
 }

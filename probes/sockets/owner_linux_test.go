@@ -242,6 +242,16 @@ func TestManyOwners(t *testing.T) {
 	}
 }
 
+// Of a process that is gone the user is not known.
+func TestProcessUser(t *testing.T) {
+	if uid, ok := ProcessUser(os.Getpid()); !ok || int(uid) != os.Getuid() {
+		t.Errorf("this process runs as %d, %v", uid, ok)
+	}
+	if uid, ok := ProcessUser(math.MaxInt32); ok {
+		t.Errorf("no process runs as %d", uid)
+	}
+}
+
 // What Owners says does not depend on the order in which it was told.
 func TestOwnersTable(t *testing.T) {
 	o := &Owners{}

@@ -14,5 +14,5 @@ func inodeOf(fs.FileInfo) (uint64, bool) { return 0, false }
 // Command returns "".
 func Command(int) string { return "" }
 
-// ProcessUser returns 0.
-func ProcessUser(int) uint32 { return 0 }
+// ProcessUser knows no process.
+func ProcessUser(int) (uid uint32, ok bool) { return 0, false }
