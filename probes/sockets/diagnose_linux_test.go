@@ -1,6 +1,8 @@
 package sockets
 
 import (
+	"fmt"
+	"net/netip"
 	"os"
 	"slices"
 	"strings"
@@ -259,6 +261,27 @@ func TestDiagnoseElsewhere(t *testing.T) {
 	o := found[0].Socket.Other
 	if o == nil || o.Netns != "b" || o.RQueue == 0 || len(o.Owners) != 1 || o.Owners[0].PID != os.Getpid() {
 		t.Errorf("other end: %+v", o)
+	}
+}
+
+// Findings of the same weight are in the same order at every run.
+func TestPressureOrder(t *testing.T) {
+	s := newStage(t)
+	l := s.lister()
+	l.ports = [2]uint16{40000, 40009}
+	d := diagnosis{l: l, used: map[route]*usage{}}
+	var want []string
+	for port := range uint16(50) {
+		d.used[route{netip.IPv6Loopback(), netip.IPv6Loopback(), 100 + port}] = &usage{all: 8}
+		want = append(want, fmt.Sprintf("8 of 10 ports (40000 to 40009) are taken from ::1 to [::1]:%d, 0 of them in TIME_WAIT", 100+port))
+	}
+	d.pressure()
+	var got []string
+	for _, f := range d.found {
+		got = append(got, f.Evidence...)
+	}
+	if !slices.Equal(got, want) {
+		t.Errorf("got %q", got)
 	}
 }
 

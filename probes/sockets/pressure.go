@@ -2,7 +2,9 @@ package sockets
 
 import (
 	"bytes"
+	"cmp"
 	"fmt"
+	"maps"
 	"net/netip"
 	"os"
 	"time"
@@ -51,7 +53,12 @@ func (d *diagnosis) count(r *Row, lo, hi uint16) {
 func (d *diagnosis) pressure() {
 	lo, hi := d.l.localPorts()
 	size := int(hi) - int(lo) + 1
-	for k, u := range d.used {
+	// The table has another order at every run.
+	routes := slices.SortedFunc(maps.Keys(d.used), func(a, b route) int {
+		return cmp.Or(-cmp.Compare(d.used[a].all, d.used[b].all), a.src.Compare(b.src), a.dst.Compare(b.dst), cmp.Compare(a.port, b.port))
+	})
+	for _, k := range routes {
+		u := d.used[k]
 		share := float64(u.all) / float64(size)
 		to := netip.AddrPortFrom(k.dst.Unmap(), k.port)
 		ev := fmt.Sprintf("%d of %d ports (%d to %d) are taken from %v to %v, %d of them in TIME_WAIT", u.all, size, lo, hi, k.src.Unmap(), to, u.timeWait)
