@@ -298,7 +298,8 @@ func (w *walk) findSubflows() error {
 		w.noMPTCP = true
 		return nil
 	}
-	w.subflows = map[uint32][]*Row{}
+	// Those of connections that fell back have no token.
+	w.subflows = map[uint32][]*Row{0: {}}
 	var f sockdiag.Subflow
 	q := sockdiag.Query{Protocol: sockdiag.TCP, Ext: w.q.Ext | sockdiag.ExtInfo, States: sockdiag.AllStates &^ (1 << sockdiag.Listen)}
 	for s, err := range w.l.conn.Inet(&w.l.sock, q) {
@@ -313,10 +314,6 @@ func (w *walk) findSubflows() error {
 			r.fill(TCP, s)
 			w.subflows[f.TokenLoc] = append(w.subflows[f.TokenLoc], r.Clone())
 		}
-	}
-	if len(w.subflows) == 0 {
-		// listeners, and connections that fell back: there is something to look for
-		w.subflows[0] = []*Row{}
 	}
 	return nil
 }

@@ -233,6 +233,42 @@ func TestNested(t *testing.T) {
 	}
 }
 
+// The subflow of a connection that fell back is not by itself either, whatever
+// other connections there are.
+func TestNestedFallback(t *testing.T) {
+	if _, err := os.Stat("/proc/sys/net/mptcp"); err != nil {
+		t.Skip("the kernel has no MPTCP")
+	}
+	s := newStage(t)
+	plain := s.listen(8781, 16, 0)
+	s.dial(8781, 0, unix.IPPROTO_MPTCP)
+	s.Accept(plain)
+	count := func() (tcp int) {
+		for r, err := range s.lister().Rows(Query{Kinds: []Kind{TCP, MPTCP}, Nested: true}) {
+			s.Must(err)
+			if r.Kind == TCP {
+				tcp++
+			}
+		}
+		return tcp
+	}
+	if n := count(); n != 2 { // the plain listener and what it has accepted
+		t.Errorf("%d TCP sockets, want 2", n)
+	}
+	l := s.listen(8780, 16, unix.IPPROTO_MPTCP)
+	s.dial(8780, 0, unix.IPPROTO_MPTCP)
+	s.Accept(l)
+	if n := count(); n != 2 {
+		t.Errorf("%d TCP sockets beside an MPTCP connection, want 2", n)
+	}
+	// Some kernels have no token for it.
+	w := walk{l: s.lister(), q: &Query{}}
+	s.Must(w.findSubflows())
+	if w.subflows[0] == nil || len(w.subflows) < 4 {
+		t.Errorf("subflows of %d connections; of none: %v", len(w.subflows), w.subflows[0])
+	}
+}
+
 // A process that has forked shares its sockets: all owners are there, however many
 // sockets are looked for.
 func TestOwners(t *testing.T) {
