@@ -52,6 +52,13 @@ func Visible(s string) string {
 	return s
 }
 
+// AppendFit appends s as Visible returns it. Of what takes more columns of the
+// terminal than room it is the beginning, and "...".
+func AppendFit[T string | []byte](dst []byte, s T, room int) []byte {
+	dst, _ = fit(dst, s, room, false)
+	return dst
+}
+
 // safe returns s as a terminal may show it: what is not valid UTF-8 as \xff,
 // control and invisible characters as \x1b or \u202e.
 func safe[T string | []byte](s T) string {
