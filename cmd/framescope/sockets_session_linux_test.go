@@ -15,6 +15,7 @@ import (
 	"syscall"
 	"testing"
 	"time"
+	"unicode/utf8"
 
 	"golang.org/x/sys/unix"
 
@@ -417,6 +418,37 @@ func TestSocketsWatch(t *testing.T) {
 	// the end comes with what was counted, and whose it was is known from before
 	if len(last.Process) != 1 || last.Process[0].PID != os.Getpid() {
 		t.Errorf("the end of the server's side: %+v, of %+v", last, w.seen)
+	}
+}
+
+// A screen has lines that fit, and what one look has to say is not said again by
+// the next.
+func TestSocketsWatchScreen(t *testing.T) {
+	s := newStage(t)
+	x := s.Socket(unix.AF_UNIX, unix.SOCK_STREAM, 0)
+	s.Must(unix.Bind(x, &unix.SockaddrUnix{Name: "@" + strings.Repeat("名前", 15)}))
+	s.Must(unix.Listen(x, 4))
+	out, err := os.Create(filepath.Join(t.TempDir(), "out"))
+	s.Must(err)
+	defer out.Close()
+	t.Setenv("COLUMNS", "60")
+	f := &socketsFlags{std: stdio{os.Stdin, out, out}, unix: true, format: "table", view: "framescope", netns: fmt.Sprintf("/proc/self/fd/%d", s.Netns.Fd())}
+	f.noOwner = true
+	w := &watch{f: f, known: map[socketKey]*watched{}, told: map[socketKey]struct{}{}, live: true}
+	f.notes = []string{"of the look before"}
+	s.Must(w.look())
+	if len(f.notes) != 0 {
+		t.Errorf("%q", f.notes)
+	}
+	b, err := os.ReadFile(out.Name())
+	s.Must(err)
+	if !utf8.Valid(b) || !bytes.Contains(b, []byte("名前")) {
+		t.Errorf("%q", b)
+	}
+	for l := range strings.Lines(string(b)) {
+		if strings.Contains(l, "名") && (len([]rune(l)) >= 60 || !strings.HasSuffix(l, "...\n")) {
+			t.Errorf("%q", l)
+		}
 	}
 }
 

@@ -116,6 +116,7 @@ func (f *socketsFlags) subscribe(ctx context.Context, ended chan<- sockets.Ended
 // look lists the sockets and says what has changed since it did so before.
 func (w *watch) look() error {
 	f := w.f
+	f.notes = nil // each look has its own
 	w.round++
 	var screen bytes.Buffer
 	var table rowPrinter
@@ -166,15 +167,15 @@ func (w *watch) look() error {
 	out := fmt.Appendf(nil, "\x1b[H\x1b[2J%s  %s, %d shown  opened %d  closed %d  Ctrl-C ends\n\n",
 		time.Now().Format(time.TimeOnly), output.Count(total, "socket", "sockets"), shown, w.opened, w.closed)
 	width := columns(f.std.out)
+	if width == 0 {
+		width = 1 << 20
+	}
 	for l := range bytes.Lines(screen.Bytes()) {
-		if width > 0 && len(l) > width {
-			l = append(slices.Clip(l[:width]), '\n')
-		}
-		out = append(out, l...)
+		out = append(output.AppendFit(out, bytes.TrimSuffix(l, []byte("\n")), width), '\n')
 	}
 	out = append(out, '\n')
 	for _, e := range w.recent {
-		out = append(append(out, e...), '\n')
+		out = append(output.AppendFit(out, e, width), '\n')
 	}
 	_, err := f.std.out.Write(out)
 	return err
@@ -327,6 +328,7 @@ func (f *socketsFlags) runWaitFor() error {
 	q := f.query()
 	q.Nested, q.Join, q.Ext = false, false, 0
 	for {
+		f.notes = nil // each look has its own
 		there := false
 		for _, err := range f.plainRows(q) {
 			if err != nil {
@@ -336,6 +338,7 @@ func (f *socketsFlags) runWaitFor() error {
 			break
 		}
 		if there {
+			f.notes = nil
 			return f.list()
 		}
 		if f.timeout > 0 && time.Since(begin) >= f.timeout {
