@@ -15,8 +15,12 @@ type Ended struct {
 }
 
 // Ends has the ends of TCP and UDP sockets sent to ended, until ctx is done. What
-// comes faster than it is taken waits, and is lost in the end.
+// comes faster than it is taken waits, and is lost in the end. Where there is no
+// sock_diag nothing is sent.
 func (l *Lister) Ends(ctx context.Context, ended chan<- Ended) error {
+	if l.conn == nil {
+		return nil
+	}
 	e, err := sockdiag.Subscribe(l.ns)
 	if err != nil {
 		return err
@@ -51,5 +55,8 @@ func (l *Lister) Ends(ctx context.Context, ended chan<- Ended) error {
 // Kill ends the internet socket r at once: see sockdiag.Conn.Destroy. It needs
 // CAP_NET_ADMIN. The error is os.ErrNotExist if it has ended already.
 func (l *Lister) Kill(r *Row) error {
+	if l.conn == nil {
+		return ErrNotSupported
+	}
 	return l.conn.Destroy(inetProtocols[r.Kind], r.ID)
 }

@@ -7,6 +7,7 @@ import (
 	"os"
 	"time"
 
+	"framescope/capture/netns"
 	"framescope/probes/sockdiag"
 )
 
@@ -42,7 +43,7 @@ type Lister struct {
 	Netns string
 
 	ns    *os.File
-	conn  *sockdiag.Conn
+	conn  *sockdiag.Conn // nil where there is no sock_diag
 	other *sockdiag.Conn // for lookups during a walk
 	notes []string
 
@@ -58,14 +59,31 @@ type Lister struct {
 
 // Open returns a Lister for the network namespace ns, or that of the caller if
 // ns is nil. Entering another one needs CAP_SYS_ADMIN. The Lister keeps ns, and
-// does not close it.
+// does not close it. Where the system has no sock_diag, as some containers, sockets
+// are those of /proc/net, with less of each.
 func Open(ns *os.File) (*Lister, error) {
 	c, err := sockdiag.Open(ns)
-	if err != nil {
-		return nil, err
-	}
+	return newLister(ns, c, err)
+}
+
+// newLister returns a Lister with what came of opening sock_diag.
+func newLister(ns *os.File, c *sockdiag.Conn, err error) (*Lister, error) {
 	l := &Lister{ns: ns, conn: c}
 	l.interfaces.ns = ns
+	if err == nil {
+		return l, nil
+	}
+	var refused *netns.Error
+	if errors.As(err, &refused) {
+		return nil, err // the namespace, and so its /proc/net
+	}
+	f, perr := openProc(ns, "tcp")
+	if perr != nil {
+		return nil, err
+	}
+	l.conn = nil
+	f.Close()
+	l.note("the kernel has no sock_diag here: sockets are listed from /proc/net, which says less of them")
 	return l, nil
 }
 
@@ -73,6 +91,9 @@ func Open(ns *os.File) (*Lister, error) {
 func (l *Lister) Close() error {
 	if l.other != nil {
 		l.other.Close()
+	}
+	if l.conn == nil {
+		return nil
 	}
 	return l.conn.Close()
 }
@@ -153,6 +174,9 @@ func (w *walk) kind(k Kind) error {
 	if states == 0 || !w.q.Filter.mayMatch(k, w.q.Family) || k == MPTCP && w.noMPTCP {
 		return nil
 	}
+	if w.l.conn == nil {
+		return w.orProc(k, sockdiag.ErrNotSupported)
+	}
 	if k.Inet() {
 		const listen = sockdiag.States(1 << sockdiag.Listen)
 		if w.q.Split && k == TCP && states&listen != 0 && states&^listen != 0 {
@@ -191,6 +215,9 @@ func (w *walk) orProc(k Kind, err error) error {
 	}
 	perr := w.proc(k)
 	if errors.Is(perr, os.ErrNotExist) {
+		if w.l.conn == nil {
+			w.l.note("%s sockets are not in /proc/net here: there may be some", k)
+		}
 		return nil // the kernel does not have such sockets at all
 	}
 	return perr
@@ -282,6 +309,10 @@ func (r *Row) fill(k Kind, s *sockdiag.Socket) {
 
 // findSubflows lists the subflows of all MPTCP connections by their token.
 func (w *walk) findSubflows() error {
+	if w.l.conn == nil {
+		w.noMPTCP = true
+		return nil
+	}
 	any := false
 	for s, err := range w.l.conn.Inet(&w.l.sock, sockdiag.Query{Protocol: sockdiag.MPTCP, Family: w.q.Family}) {
 		if err != nil {

@@ -1,15 +1,18 @@
 package sockets
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"golang.org/x/sys/unix"
 
+	"framescope/capture/netns"
 	"framescope/capture/netns/netnstest"
 	"framescope/probes/sockdiag"
 )
@@ -193,6 +196,44 @@ func TestProcAgrees(t *testing.T) {
 		if got := collect(t, l, Query{Kinds: []Kind{Raw}}); len(got) != 2 || !strings.Contains(got[0], "0.0.0.0:1 ") || !strings.Contains(got[1], "[::]:58 ") {
 			t.Errorf("raw: %q", got)
 		}
+	}
+}
+
+// Where there is no sock_diag at all the sockets are those of /proc/net.
+func TestWithoutSockDiag(t *testing.T) {
+	s := newStage(t)
+	s.crowd()
+	none := &sockdiag.OpError{Op: "open", Err: unix.EPROTONOSUPPORT}
+	l, err := newLister(s.Netns, nil, none)
+	s.Must(err)
+	kinds := []Kind{TCP, UDP, Packet}
+	want := collect(t, s.lister(), Query{Kinds: kinds})
+	if got := collect(t, l, Query{Kinds: kinds, Nested: true, Join: true}); !slices.Equal(got, want) || len(want) == 0 {
+		t.Errorf("got %q\nwant %q", got, want)
+	}
+	if len(l.Notes()) != 1 || !strings.Contains(l.Notes()[0], "no sock_diag") {
+		t.Errorf("%q", l.Notes())
+	}
+	for _, err := range l.Rows(Query{Kinds: AllKinds(), Nested: true}) {
+		s.Must(err)
+	}
+	for r, err := range l.Rows(Query{Kinds: []Kind{TCP}, States: 1 << sockdiag.Established}) {
+		s.Must(err)
+		if err := l.Kill(r); !errors.Is(err, ErrNotSupported) {
+			t.Errorf("%v", err)
+		}
+	}
+	if found, err := (Diagnose{Between: time.Millisecond}).Run(l, nil); err != nil {
+		t.Errorf("%v, %v", found, err)
+	}
+	if p, _, err := l.Port(TCP, 8765); err != nil || p.Free() {
+		t.Errorf("%v, %v", p, err)
+	}
+	s.Must(l.Ends(t.Context(), nil))
+	s.Must(l.Close())
+	// That a namespace may not be entered is another matter.
+	if _, err := newLister(s.Netns, nil, &sockdiag.OpError{Op: "open", Err: &netns.Error{Op: "enter", Err: unix.EPERM}}); !errors.Is(err, os.ErrPermission) {
+		t.Errorf("%v", err)
 	}
 }
 

@@ -24,7 +24,6 @@
 package sockets
 
 import (
-	"errors"
 	"strconv"
 	"time"
 
@@ -33,8 +32,6 @@ import (
 
 // ErrNotSupported is the cause of every error on systems other than Linux.
 var ErrNotSupported = sockdiag.ErrNotSupported
-
-var errNoProc = errors.New("neither sock_diag nor /proc/net knows such sockets")
 
 // A Kind is a kind of sockets.
 type Kind uint8
