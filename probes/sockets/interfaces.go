@@ -2,7 +2,9 @@ package sockets
 
 import (
 	"fmt"
+	"math"
 	"net"
+	"net/netip"
 	"os"
 	"strconv"
 
@@ -38,6 +40,21 @@ func (i *interfaces) index(name string) (uint32, bool) {
 		}
 	}
 	return 0, false
+}
+
+// zone returns the index of the interface that a link-local address's zone names,
+// or zero if it has none: of others the kernel takes none. Of an interface that is not there it is a number that none has.
+func (i *interfaces) zone(a netip.Addr) uint32 {
+	if a.Zone() == "" || !a.IsLinkLocalUnicast() {
+		return 0
+	}
+	if n, ok := i.index(a.Zone()); ok {
+		return n
+	}
+	if n, err := strconv.ParseUint(a.Zone(), 10, 31); err == nil && n > 0 {
+		return uint32(n)
+	}
+	return math.MaxInt32
 }
 
 // InterfaceName returns the name of the interface that the socket is bound to, or

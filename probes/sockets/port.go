@@ -67,6 +67,8 @@ type Bind struct {
 	Cause Cause
 	// Holder is the socket that is in the way, if one is.
 	Holder *Row
+
+	zone uint32 // the interface of Addr's zone
 }
 
 // A Stack says whether a socket bound to [::] takes IPv4, too.
@@ -118,7 +120,7 @@ const maxHolders = 64
 func (l *Lister) Port(k Kind, port uint16, addrs ...netip.Addr) (*PortReport, *Owners, error) {
 	var binds []Bind
 	for _, a := range addrs {
-		binds = append(binds, Bind{Addr: netip.AddrPortFrom(a, port)})
+		binds = append(binds, Bind{Addr: netip.AddrPortFrom(a, port), zone: l.interfaces.zone(a)})
 	}
 	if len(addrs) == 0 {
 		all := netip.AddrPortFrom(netip.IPv6Unspecified(), port)
@@ -258,7 +260,7 @@ func (p *PortReport) explain(l *Lister, b *Bind) {
 
 // conflicts reports whether a socket may be in the way of the bind.
 func (b *Bind) conflicts(r *Row) bool {
-	a, own := b.Addr.Addr(), r.Src.Addr()
+	a, own := b.Addr.Addr().WithZone(""), r.Src.Addr().WithZone("")
 	v6only := false
 	if r.inet != nil {
 		v6only, _ = r.inet.V6Only()
@@ -268,6 +270,8 @@ func (b *Bind) conflicts(r *Row) bool {
 		return false
 	case a.Is4() && own.Is6() && !own.Is4In6():
 		return own.IsUnspecified() && !v6only
+	case b.zone != 0 && r.Interface != 0 && r.Interface != b.zone:
+		return false
 	case a.IsUnspecified() || own.IsUnspecified():
 		return true
 	}

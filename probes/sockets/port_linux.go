@@ -36,7 +36,7 @@ func bindOnce(k Kind, b *Bind, option int) error {
 		addr = &unix.SockaddrInet4{Port: int(b.Addr.Port()), Addr: ip.As4()}
 	} else {
 		family = unix.AF_INET6
-		addr = &unix.SockaddrInet6{Port: int(b.Addr.Port()), Addr: ip.As16()}
+		addr = &unix.SockaddrInet6{Port: int(b.Addr.Port()), Addr: ip.As16(), ZoneId: b.zone}
 	}
 	if k != TCP {
 		typ = unix.SOCK_DGRAM
@@ -64,7 +64,11 @@ func bindOnce(k Kind, b *Bind, option int) error {
 }
 
 func isPermission(err error) bool { return errors.Is(err, unix.EACCES) || errors.Is(err, unix.EPERM) }
-func isNotLocal(err error) bool   { return errors.Is(err, unix.EADDRNOTAVAIL) }
+
+// isNotLocal: ENODEV is of a zone that is no interface.
+func isNotLocal(err error) bool {
+	return errors.Is(err, unix.EADDRNOTAVAIL) || errors.Is(err, unix.ENODEV)
+}
 
 // reusePort asks the socket of another process whether it has SO_REUSEPORT. That
 // takes the right to trace it.

@@ -7,8 +7,22 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"framescope/capture/netns/netnstest"
 	"framescope/probes/sockdiag"
 )
+
+// linkLocal gives an interface the address fe80::1, and listens there if zone is
+// its number.
+func (s *stage) linkLocal(name string, zone uint32) {
+	s.TB.Helper()
+	netnstest.Run(s.TB, s.Netns, "ip", "address", "add", "fe80::1/64", "dev", name, "nodad")
+	if zone == 0 {
+		return
+	}
+	fd := s.Socket(unix.AF_INET6, unix.SOCK_STREAM, 0)
+	s.Must(unix.Bind(fd, &unix.SockaddrInet6{Port: 8765, Addr: [16]byte{0xfe, 0x80, 15: 1}, ZoneId: zone}))
+	s.Must(unix.Listen(fd, 1))
+}
 
 // Every reason for which a port cannot be bound is made for real.
 func TestPort(t *testing.T) {
@@ -101,6 +115,15 @@ func TestPort(t *testing.T) {
 			s.Must(unix.Bind(s.Socket(unix.AF_INET, unix.SOCK_DGRAM, 0), at4(8765)))
 		}, cause: CauseListener, state: sockdiag.CloseState},
 		{name: "not local", addr: netip.MustParseAddr("203.0.113.9"), make: func(*stage) {}, cause: CauseNotLocal},
+		{name: "link-local", addr: netip.MustParseAddr("fe80::1%lo"), make: func(s *stage) { s.linkLocal("lo", 0) }},
+		{name: "link-local, by number", addr: netip.MustParseAddr("fe80::1%1"), make: func(s *stage) { s.linkLocal("lo", 1) }, cause: CauseListener, state: sockdiag.Listen},
+		{name: "link-local, taken", addr: netip.MustParseAddr("fe80::1%lo"), make: func(s *stage) { s.linkLocal("lo", 1) }, cause: CauseListener, state: sockdiag.Listen},
+		{name: "link-local, taken elsewhere", addr: netip.MustParseAddr("fe80::1%hole"), make: func(s *stage) {
+			s.nowhere()
+			s.linkLocal("hole", 0)
+			s.linkLocal("lo", 1)
+		}},
+		{name: "link-local, of no interface", addr: netip.MustParseAddr("fe80::1%nosuchif"), make: func(s *stage) { s.linkLocal("lo", 1) }, cause: CauseNotLocal},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
