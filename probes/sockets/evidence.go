@@ -21,12 +21,8 @@ func (d *diagnosis) group() {
 		}
 		key := s.id
 		switch s.id {
-		case Orphan, SynSentStuck, Unacknowledged:
-			key += fmt.Sprint(" ", ownersKey(subject), " ", d.service(s.row))
 		case NotAccepted, AcceptQueueFull, AcceptQueueDrops, UDPDrops:
 			key += fmt.Sprint(" ", subject.Cookie)
-		case ReaderStuck, PeerNotReading:
-			key += fmt.Sprint(" ", ownersKey(subject), " ", d.service(s.row))
 		default:
 			key += fmt.Sprint(" ", ownersKey(subject), " ", d.service(s.row))
 		}
