@@ -43,7 +43,6 @@ type diagnosis struct {
 
 	timeWait int
 	used     map[route]*usage
-	routes   bool // there were too many to count
 }
 
 // Run looks at the sockets of l, the worst findings first. owners, if not nil, is
