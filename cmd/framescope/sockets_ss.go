@@ -33,7 +33,7 @@ func newSSRows(f *socketsFlags) *ssRows {
 		if own, ok := q.KindStates[q.Kinds[0]]; ok {
 			st = own
 		}
-		p.state = bits.OnesCount32(uint32(f.expr.States(q.Kinds[0])&st)) != 1 || f.listening
+		p.state = bits.OnesCount32(uint32(f.expr.States()&st)) != 1 || f.listening
 	}
 	heads := []string{"Recv-Q", "Send-Q", "Local Address:Port", "Peer Address:Port", "Process"}
 	right := []bool{false, false, true, true, false}

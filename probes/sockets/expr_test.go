@@ -96,7 +96,7 @@ func TestParse(t *testing.T) {
 			if e.Match(all[name]) {
 				got = append(got, name)
 				// What is not asked of the kernel for it must not match.
-				if r := all[name]; e.states(r.Kind)>>r.State&1 == 0 || !e.mayMatch(r.Kind, 0) && !strings.Contains(tt.expr, "autobound") {
+				if r := all[name]; e.states()>>r.State&1 == 0 || !e.mayMatch(r.Kind) && !strings.Contains(tt.expr, "autobound") {
 					t.Errorf("%s: %s matches, and would not be asked for", tt.expr, name)
 				}
 			}
@@ -186,7 +186,7 @@ func FuzzParse(f *testing.F) {
 				continue
 			}
 			for _, r := range []*Row{row, unix} {
-				if e.Match(r) && e.states(r.Kind)>>r.State&1 == 0 && r.State != 0 {
+				if e.Match(r) && e.states()>>r.State&1 == 0 && r.State != 0 {
 					t.Errorf("%q matches %v, and would not be asked for", s, r.State)
 				}
 			}

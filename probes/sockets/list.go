@@ -166,12 +166,12 @@ func (w *walk) states(k Kind) sockdiag.States {
 	if s == 0 {
 		s = sockdiag.AllStates
 	}
-	return s & w.q.Filter.states(k)
+	return s & w.q.Filter.states()
 }
 
 func (w *walk) kind(k Kind) error {
 	states := w.states(k)
-	if states == 0 || !w.q.Filter.mayMatch(k, w.q.Family) || k == MPTCP && w.noMPTCP {
+	if states == 0 || !w.q.Filter.mayMatch(k) || k == MPTCP && w.noMPTCP {
 		return nil
 	}
 	if w.l.conn == nil {

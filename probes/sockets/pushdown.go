@@ -6,8 +6,8 @@ import (
 	"framescope/probes/sockdiag"
 )
 
-// states returns the states in which e may select sockets of a kind.
-func (e *Expr) states(k Kind) sockdiag.States {
+// states returns the states in which e may select sockets.
+func (e *Expr) states() sockdiag.States {
 	const all = ^sockdiag.States(0)
 	if e == nil {
 		return all
@@ -16,13 +16,13 @@ func (e *Expr) states(k Kind) sockdiag.States {
 	case opAnd:
 		s := all
 		for _, x := range e.sub {
-			s &= x.states(k)
+			s &= x.states()
 		}
 		return s
 	case opOr:
 		s := sockdiag.States(0)
 		for _, x := range e.sub {
-			s |= x.states(k)
+			s |= x.states()
 		}
 		return s
 	case opNot:
@@ -47,20 +47,20 @@ func withKernel(s sockdiag.States) sockdiag.States {
 }
 
 // mayMatch reports whether e may select sockets of a kind at all.
-func (e *Expr) mayMatch(k Kind, f sockdiag.Family) bool {
+func (e *Expr) mayMatch(k Kind) bool {
 	if e == nil {
 		return true
 	}
 	switch e.op {
 	case opAnd:
 		for _, s := range e.sub {
-			if !s.mayMatch(k, f) {
+			if !s.mayMatch(k) {
 				return false
 			}
 		}
 	case opOr:
 		for _, s := range e.sub {
-			if s.mayMatch(k, f) {
+			if s.mayMatch(k) {
 				return true
 			}
 		}
@@ -176,5 +176,5 @@ func (e *Expr) portCond(between func(lo, hi uint16) sockdiag.Cond) (sockdiag.Con
 	return sockdiag.Or(all...), true
 }
 
-// States returns the states in which e may select sockets of a kind.
-func (e *Expr) States(k Kind) sockdiag.States { return e.states(k) & sockdiag.AllStates }
+// States returns the states in which e may select sockets.
+func (e *Expr) States() sockdiag.States { return e.states() & sockdiag.AllStates }
