@@ -120,13 +120,13 @@ func kernelLayout() (layout, error) {
 	// Linux 6.15 maps its own pages. Before, the file can only be read.
 	b, err := unix.Mmap(int(f.Fd()), 0, int(st.Size()), unix.PROT_READ, unix.MAP_PRIVATE)
 	if err == nil {
-		defer unix.Munmap(b)
+		defer func() { _ = unix.Munmap(b) }()
 		return readLayout(b)
 	}
 	if b, err = unix.Mmap(-1, 0, int(st.Size()), unix.PROT_READ|unix.PROT_WRITE, unix.MAP_PRIVATE|unix.MAP_ANON|unix.MAP_POPULATE); err != nil {
 		return layout{}, err
 	}
-	defer unix.Munmap(b) // out of the garbage collector's sight
+	defer func() { _ = unix.Munmap(b) }() // out of the garbage collector's sight
 	for n := 0; n < len(b); {
 		k, err := f.Read(b[n:])
 		if err != nil {
