@@ -8,7 +8,7 @@ type Owner struct {
 	Command string `json:"command,omitempty"`
 }
 
-// An OwnerFinder finds out who holds sockets.
+// An OwnerFinder finds out who holds sockets; sockets.Holders is one.
 type OwnerFinder interface {
 	// FindOwners sets the owners of the inodes that are in the map, as far as it
 	// can; it adds none.
@@ -17,8 +17,3 @@ type OwnerFinder interface {
 
 // DefaultMaxOwned is a Query's MaxOwned where nobody has asked for owners.
 const DefaultMaxOwned = 1000
-
-// ProcOwners looks through the open files of all processes in /proc. Those of
-// other users cannot be seen without CAP_SYS_PTRACE. Where a socket has several
-// owners, it is one of them.
-type ProcOwners struct{}

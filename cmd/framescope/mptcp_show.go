@@ -15,6 +15,7 @@ import (
 
 	"framescope/cmd/framescope/internal/output"
 	"framescope/mptcpctl"
+	"framescope/probes/sockets"
 )
 
 // selectFlags choose connections.
@@ -99,9 +100,9 @@ or --watch, rates are those of the time between two looks.
 			case owner && noOwner:
 				return errors.New("--owner and --no-owner: expected one of them")
 			case owner:
-				q.Owners = mptcpctl.ProcOwners{}
+				q.Owners = sockets.Holders{}
 			case !noOwner:
-				q.Owners, q.MaxOwned = mptcpctl.ProcOwners{}, mptcpctl.DefaultMaxOwned
+				q.Owners, q.MaxOwned = sockets.Holders{}, mptcpctl.DefaultMaxOwned
 			}
 			if interval < 0 || count < 0 {
 				return errors.New("show: --interval and --count cannot be negative")

@@ -17,12 +17,13 @@ import (
 	"framescope/decode/finding"
 	"framescope/mptcpctl"
 	"framescope/probes/mptcp"
+	"framescope/probes/sockets"
 )
 
 // observed runs do with the path manager of the namespace, and what is needed to
 // observe it.
 func (f *mptcpFlags) observed(sel *selectFlags, do func(*mptcpctl.Conn, mptcp.Config) error) error {
-	cfg := mptcp.Config{Owners: mptcpctl.ProcOwners{}}
+	cfg := mptcp.Config{Owners: sockets.Holders{}}
 	var err error
 	if cfg.Selector, err = sel.selector(); err != nil {
 		return err
