@@ -275,39 +275,43 @@ func (w *watch) say(event, from string, fields []byte) error {
 	return err
 }
 
-// inWords is an event as people read it.
+// shownOwners is how many processes an event names.
+const shownOwners = 4
+
+// inWords is an event as people read it. What it is of may come from a file.
 func inWords(event, from string, r *socketRecord) string {
-	s := fmt.Sprintf("%-7s %s ", event, r.Network.Transport)
-	end := func(e *socketEnd) string {
+	b := fmt.Appendf(nil, "%-7s %s ", event, output.Visible(r.Network.Transport))
+	end := func(e *socketEnd) {
 		switch {
-		case e == nil:
-			return "*"
-		case e.Path != "":
-			return output.Visible(e.Path)
-		case e.IP != "":
-			ip := e.IP
-			if strings.Contains(ip, ":") {
-				ip = "[" + ip + "]"
-			}
-			return fmt.Sprintf("%s:%d", ip, e.Port)
+		case e != nil && e.Path != "":
+			b = append(b, output.Visible(e.Path)...)
+		case e != nil && strings.Contains(e.IP, ":"):
+			b = fmt.Appendf(b, "[%s]:%d", output.Visible(e.IP), e.Port)
+		case e != nil && e.IP != "":
+			b = fmt.Appendf(b, "%s:%d", output.Visible(e.IP), e.Port)
+		default:
+			b = append(b, '*')
 		}
-		return "*"
 	}
-	s += end(r.Local)
+	end(r.Local)
 	if r.Peer != nil {
-		s += " > " + end(r.Peer)
+		b = append(b, " > "...)
+		end(r.Peer)
 	}
-	s += " " + r.Socket.State
+	b = append(append(b, ' '), output.Visible(r.Socket.State)...)
 	if from != "" && from != r.Socket.State {
-		s += ", was " + from
+		b = append(append(b, ", was "...), output.Visible(from)...)
 	}
-	for i, p := range r.Process {
+	for i, p := range r.Process[:min(len(r.Process), shownOwners)] {
 		if i == 0 {
-			s += "  " + output.Visible(p.Name)
+			b = append(append(b, "  "...), output.Visible(p.Name)...)
 		}
-		s += fmt.Sprintf(" %d", p.PID)
+		b = fmt.Appendf(b, " %d", p.PID)
 	}
-	return s
+	if more := len(r.Process) - shownOwners; more > 0 {
+		b = fmt.Appendf(b, " and %d more", more)
+	}
+	return string(b)
 }
 
 // runWaitFor waits until a socket matches, and prints those that do.

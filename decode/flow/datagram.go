@@ -112,10 +112,15 @@ func (e *Engine) datagram(p *Packet, pk *packet.Packet) (*loose, uint8) {
 	if e.udp.table == nil {
 		e.udp.table = newTable(int(max((e.cfg.MaxMemory-program)/16/looseSize, 64)))
 	}
-	if old := e.udp.oldest; old != nil && e.now-old.last >= idle {
+	if old := e.udp.oldest; old != nil && e.steady-old.last >= idle {
 		e.quiet()
 	}
 	f, h, dir := e.udp.find(&e.key, pk)
+	if f != nil && p.Time-f.last >= idle {
+		e.looseEnd(f, 0)
+		e.udp.forget(f)
+		f, h, dir = e.udp.find(&e.key, pk)
+	}
 	fresh := f == nil
 	if fresh {
 		f = e.looseFlow(&e.udp, p, pk, h, dir)
@@ -169,8 +174,8 @@ func (e *Engine) other(p *Packet, pk *packet.Packet, cause packet.Cause) {
 // again.
 func (e *Engine) quiet() int64 {
 	for f := e.udp.oldest; f != nil; f = e.udp.oldest {
-		if e.now-f.last < idle {
-			return f.last + idle
+		if e.steady-f.last < idle {
+			return f.last + idle + e.now - e.steady
 		}
 		e.looseEnd(f, 0)
 		e.udp.forget(f)

@@ -71,6 +71,27 @@ func compare(t *testing.T, got, want []string) {
 	}
 }
 
+// A packet whose clock is wrong ends nothing; a flow that was quiet for minutes is
+// another one afterwards, whatever else is captured.
+func TestUDPClock(t *testing.T) {
+	const year = 365 * 24 * 3600 * 1000
+	var p post
+	for i := range int64(20) {
+		p.udp(i, "10.0.0.7:40000", "10.0.0.2:53", question)
+		if i%2 == 1 {
+			p.udp(year+i, "10.0.0.9:40000", "10.0.0.2:53", question)
+		}
+	}
+	compare(t, brief(decode(t, p.packets, nil)), []string{"U1 udp dns 10.0.0.7:40000>10.0.0.2:53 20/0", "U2 udp dns 10.0.0.9:40000>10.0.0.2:53 10/0"})
+	p = post{}
+	for _, ms := range []int64{0, 1, 299_000, 600_000, 600_001, 950_000} {
+		p.udp(ms, "10.0.0.7:40000", "10.0.0.2:53", question)
+	}
+	compare(t, brief(decode(t, p.packets, nil)), []string{
+		"U1 udp dns 10.0.0.7:40000>10.0.0.2:53 3/0", "U2 udp dns 10.0.0.7:40000>10.0.0.2:53 2/0", "U3 udp dns 10.0.0.7:40000>10.0.0.2:53 1/0",
+	})
+}
+
 func TestUDPFlows(t *testing.T) {
 	var p post
 	p.udp(0, "10.0.0.7:40000", "10.0.0.2:53", question)
@@ -83,8 +104,9 @@ func TestUDPFlows(t *testing.T) {
 	p.udp(700_000, "10.0.0.7:40003", "10.0.0.2:9999", "text") // after more than five minutes
 	r := decode(t, p.packets, nil)
 	compare(t, brief(r), []string{
+		"U5 udp  10.0.0.7:40003>10.0.0.2:9999 2/0", // by its next datagram; the others at the end
 		"U1 udp dns 10.0.0.7:40000>10.0.0.2:53 1/1", "U2 udp dns 10.0.0.7:40001>10.0.0.2:53 0/1", "U3 udp mdns 10.0.0.7:5353>224.0.0.251:5353 1/0 mdns",
-		"U4 udp  10.0.0.7:40002>10.0.0.2:443 0/1", "U5 udp  10.0.0.7:40003>10.0.0.2:9999 2/0", "U6 udp  10.0.0.7:40003>10.0.0.2:9999 1/0",
+		"U4 udp  10.0.0.7:40002>10.0.0.2:443 0/1", "U6 udp  10.0.0.7:40003>10.0.0.2:9999 1/0",
 	})
 	if s := r.summary; s.Flows != 6 || s.Connections != 0 || s.Evicted != 0 {
 		t.Errorf("%+v", s)

@@ -55,6 +55,8 @@ type Engine struct {
 
 	nextConn int64
 	now      int64 // capture clock: the highest time seen
+	before   int64 // the time of the packet before
+	steady   int64 // the highest that two packets in a row have reached: a single one may be wrong
 	last     int64 // number of the last packet
 	closing  queue
 	dead     queue
@@ -149,6 +151,8 @@ func (e *Engine) Packet(p *Packet) {
 	if p.Time > e.now {
 		e.now = p.Time
 	}
+	e.steady = max(e.steady, min(p.Time, e.before))
+	e.before = p.Time
 	if p.Time > e.sum.Last {
 		e.sum.Last = p.Time
 	}
@@ -177,7 +181,7 @@ func (e *Engine) Tick(now int64) {
 	if now <= e.now || e.sum.Packets == 0 {
 		return
 	}
-	e.now = now
+	e.now, e.steady = now, now
 	if e.now >= e.wake {
 		e.expire()
 	}
