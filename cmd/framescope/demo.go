@@ -90,9 +90,9 @@ func demoLive(std stdio, f *captureFlags) error {
 		return err
 	}
 	opts.Live = true
-	ctx, stop := interruptible()
+	asked, stop := interruptible()
 	defer stop()
-	ctx, end := context.WithCancel(ctx)
+	ctx, end := context.WithCancel(asked)
 	defer end()
 	l := &live{std: std, f: f, cfg: cfg, opts: opts}
 	var captured chan error // of the capture, once it has begun
@@ -119,6 +119,9 @@ func demoLive(std stdio, f *captureFlags) error {
 		}
 	}
 	err = d.Run(ctx)
+	if asked.Err() != nil {
+		err = status(130)
+	}
 	end()
 	if captured != nil {
 		if e := <-captured; e != nil {

@@ -10,6 +10,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"testing"
 	"time"
 
@@ -348,5 +349,39 @@ func TestCorpora(t *testing.T) {
 	}
 	if n < 600 {
 		t.Errorf("only %d captures are in the inventory", n)
+	}
+}
+
+// An error is on lines of its own, whatever the names in it; it says the same of
+// standard output everywhere; and what nobody could look at is no failed check.
+func TestErrorLines(t *testing.T) {
+	full, err := os.OpenFile("/dev/full", os.O_WRONLY, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer full.Close()
+	const name = "a\nframescope: all is well"
+	saved := filepath.Join(t.TempDir(), "saved")
+	if err := os.WriteFile(saved, []byte(`{"schema":"2.0","type":"sockets","query":{}}`), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, tt := range []struct {
+		want string
+		args []string
+	}{
+		{`open a\nframescope: all is well: no such file`, []string{"decode", name}},
+		{`a\nframescope: all is well`, []string{"sockets", "--netns=" + name}},
+		{`a\nframescope: all is well`, []string{"hexdump", "--framing", name, "/dev/null"}},
+		{"standard output: no space left on device\n", []string{"version"}},
+		{"standard output: no space left on device\n", []string{"sockets", "-l", "-o", "csv"}},
+		{`records have version "2.0"`, []string{"sockets", "--diff", saved}},
+	} {
+		cmd := exec.Command("framescope", tt.args...)
+		var errs bytes.Buffer
+		cmd.Stdout, cmd.Stderr = full, &errs
+		_ = cmd.Run()
+		if got := errs.String(); cmd.ProcessState.ExitCode() != exitUsage || !strings.Contains(got, tt.want) || strings.Contains(got, "\nframescope: all") {
+			t.Errorf("%q: exit %d, %s", tt.args, cmd.ProcessState.ExitCode(), got)
+		}
 	}
 }

@@ -75,7 +75,21 @@ func run(args []string, std stdio) int {
 
 // complain writes an error as people read it.
 func complain(w io.Writer, err error) {
-	fmt.Fprintf(w, "framescope: %s\n", visible(err.Error()))
+	text := err.Error()
+	var path *os.PathError
+	if errors.As(err, &path) && path.Path == os.Stdout.Name() {
+		text = "standard output: " + path.Err.Error()
+	}
+	// A name is no reason for another line.
+	for _, a := range os.Args[1:] {
+		if _, value, ok := strings.Cut(a, "="); ok && strings.HasPrefix(a, "-") {
+			a = value
+		}
+		if strings.Contains(a, "\n") {
+			text = strings.ReplaceAll(text, a, output.Visible(a))
+		}
+	}
+	fmt.Fprintf(w, "framescope: %s\n", visible(text))
 	var h hinted
 	if errors.As(err, &h) {
 		fmt.Fprintf(w, "  %s\n", visible(h.hint))

@@ -25,6 +25,7 @@ type mptcpFlags struct {
 	std           stdio
 	netns, format string
 	dryRun        bool
+	changing      bool   // the command can change something
 	again         string // the command line, to be typed once more
 }
 
@@ -63,6 +64,7 @@ usage; 3 not permitted. Verify and doctor: 1 is what they found.`,
 			for _, a := range args {
 				f.again += " " + shellQuote(a)
 			}
+			f.changing = cmd.Flags().Lookup("dry-run") != nil
 			if err := checkNetns(cmd); err != nil {
 				return err
 			}
@@ -156,7 +158,7 @@ func (f *mptcpFlags) with(do func(*mptcpctl.Conn) error) error {
 		return hinted{err, "that needs CAP_NET_ADMIN in the namespace; try: sudo " + f.again + in}
 	case errors.Is(err, mptcpctl.ErrNotSupported):
 		return hinted{err, "a kernel with CONFIG_MPTCP=y is needed, 5.6 or later; see: grep MPTCP /boot/config-$(uname -r)"}
-	case errors.As(err, &op):
+	case errors.As(err, &op) && f.changing: // the kernel refused it
 		complain(f.std.err, err)
 		return status(exitFailed)
 	}

@@ -190,6 +190,9 @@ func readSaved(name string) (s snapshot, recs []socketRecord, err error) {
 	if s.Type != "sockets" {
 		return s, nil, bad(fmt.Errorf("the type of its first line is %q", s.Type))
 	}
+	if major, _, _ := strings.Cut(s.Schema, "."); major != "1" {
+		return s, nil, bad(fmt.Errorf("its records have version %q, and not 1", s.Schema))
+	}
 	for {
 		var r socketRecord
 		switch err := d.Decode(&r); {
