@@ -41,6 +41,9 @@ on this host, and what mends it.
   ports and memory that TIME_WAIT takes; ephemeral ports nearly used up
   UDP datagrams that were dropped; MPTCP that fell back to TCP
 
+Unread data is a warning where it holds the peer up or is much, and after a minute
+where it is 4 KiB or more; otherwise a note.
+
 EXPR selects the sockets, as of framescope sockets.
 
 Exit status: 0 done; 1 there is a finding of the severity of --fail-on or worse;
@@ -148,12 +151,10 @@ func (f *diagnoseFlags) report(all []sockets.Finding) []byte {
 	if len(all) == 0 {
 		return []byte("nothing is wrong with the sockets here\n")
 	}
-	var b []byte
-	count := [finding.Error + 1]int{}
+	b := append(verdict(all), '\n')
 	for i := range all {
 		x := &all[i]
-		count[x.Severity]++
-		b = fmt.Appendf(b, "%-7s  %s  %s\n", x.Severity, x.ID, x.Title)
+		b = fmt.Appendf(append(b, '\n'), "%-7s  %s  %s\n", x.Severity, x.ID, x.Title)
 		if x.Socket != nil {
 			b = append(b, "  socket   "...)
 			b = f.appendSocket(b, x.Socket)
@@ -169,7 +170,15 @@ func (f *diagnoseFlags) report(all []sockets.Finding) []byte {
 		for _, line := range strings.Split(fixFor(x), "\n") {
 			b = wrapped(b, "  fix      ", line, min(f.width(), 80))
 		}
-		b = append(b, '\n')
+	}
+	return b
+}
+
+// verdict is how many findings there are of each severity.
+func verdict(all []sockets.Finding) []byte {
+	count := [finding.Error + 1]int{}
+	for i := range all {
+		count[all[i].Severity]++
 	}
 	var sum []string
 	for s := finding.Error; ; s-- {
@@ -181,7 +190,7 @@ func (f *diagnoseFlags) report(all []sockets.Finding) []byte {
 			break
 		}
 	}
-	return append(append(b, strings.Join(sum, ", ")...), '\n')
+	return []byte(strings.Join(sum, ", "))
 }
 
 // width is how long lines may be: what is no terminal takes any.

@@ -1,15 +1,19 @@
 package main
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"net/netip"
-	"strconv"
+	"os"
+	"slices"
 	"strings"
+	"syscall"
 
 	"github.com/spf13/cobra"
 
 	"framescope/cmd/framescope/internal/output"
+	"framescope/probes/sockdiag"
 	"framescope/probes/sockets"
 )
 
@@ -24,7 +28,7 @@ type portFlags struct {
 func newSocketsPort(std stdio) *cobra.Command {
 	f := &portFlags{std: std}
 	c := &cobra.Command{
-		Use:   "port PORT",
+		Use:   "port PORT|SERVICE",
 		Short: "Say who has a port, or why it cannot be bound",
 		Long: `Port binds the port for a moment, without listening, and says who has it if that
 does not work: a listener; an IPv6 listener that takes IPv4 as well; sockets of
@@ -37,6 +41,7 @@ port is bound for a moment there, with all in every namespace.
 Exit status: 0 done; 1 with --require-free, if it is not free; 2 wrong usage;
 3 not permitted.`,
 		Example: `  framescope sockets port 8765
+  framescope sockets port http
   framescope sockets port 53 --udp --address 127.0.0.1
   framescope sockets port 8080 --require-free && start-server`,
 		Args: func(_ *cobra.Command, args []string) error {
@@ -61,10 +66,11 @@ Exit status: 0 done; 1 with --require-free, if it is not free; 2 wrong usage;
 }
 
 func (f *portFlags) run(arg string) error {
-	port, err := strconv.ParseUint(strings.TrimPrefix(arg, ":"), 10, 16)
-	if err != nil || port == 0 {
-		return fmt.Errorf("sockets port: %q is no port: expected 1 to 65535", arg)
+	port, ok := sockets.Port(strings.TrimPrefix(arg, ":"))
+	if !ok || port == 0 {
+		return fmt.Errorf("sockets port: %q is no port: expected 1 to 65535, or the name of a service in /etc/services", arg)
 	}
+	var err error
 	if f.format != "table" && f.format != "json" {
 		return fmt.Errorf("--output %q: expected table or json", f.format)
 	}
@@ -83,7 +89,7 @@ func (f *portFlags) run(arg string) error {
 	var notes []string
 	free := true
 	err = eachNamespace(f.netns, &notes, func(l *sockets.Lister) error {
-		r, owners, err := l.Port(kind, uint16(port), addrs...)
+		r, owners, err := l.Port(kind, port, addrs...)
 		if err != nil {
 			return err
 		}
@@ -119,7 +125,17 @@ func bindText(err error) string {
 
 // report is what a person reads.
 func (f *portFlags) report(r *sockets.PortReport, owners *sockets.Owners) []byte {
-	b := fmt.Appendf(nil, "%v\n", r)
+	b := fmt.Appendf(nil, "%v", r)
+	if r.Free() {
+		b = append(b, ": "...)
+		for i := range r.Binds {
+			if i > 0 {
+				b = append(b, ", "...)
+			}
+			b = fmt.Append(b, &r.Binds[i])
+		}
+	}
+	b = append(b, '\n')
 	if len(r.Holders) > 0 {
 		b = append(b, '\n')
 	}
@@ -133,13 +149,13 @@ func (f *portFlags) report(r *sockets.PortReport, owners *sockets.Owners) []byte
 		switch {
 		case len(h.Owners) > 0:
 			b = appendOwners(b, h)
-		case !h.Full:
+		case !h.Full, h.Inode == 0 && h.State == sockdiag.FinWait2:
 			b = append(b, "no process: the kernel holds it for "...)
 			b = append(appendAge(b, h.Expires), " more"...)
 		case h.Inode == 0:
 			b = append(b, "no process"...)
 		case owners.Hidden > 0:
-			b = append(b, "a process of another user: sudo shows it"...)
+			b = append(b, hiddenOwner()...)
 		default:
 			b = append(append(b, "no process: "...), noOwner(owners)...)
 		}
@@ -151,25 +167,75 @@ func (f *portFlags) report(r *sockets.PortReport, owners *sockets.Owners) []byte
 	if r.More > 0 {
 		b = fmt.Appendf(b, "  and %d more\n", r.More)
 	}
-	seen := map[sockets.Cause]bool{}
+	if r.Free() {
+		return b
+	}
+	b = append(append(b, '\n'), bindTable(r)...)
+	var causes []*sockets.Bind
 	for i := range r.Binds {
 		bind := &r.Binds[i]
-		b = fmt.Appendf(b, "\n  bind %v: %s", bind, bindText(bind.Plain))
-		if bind.Plain != nil {
-			b = fmt.Appendf(b, "; with SO_REUSEADDR: %s; with SO_REUSEPORT: %s", bindText(bind.ReuseAddr), bindText(bind.ReusePort))
+		if !bind.Free() && !slices.ContainsFunc(causes, func(c *sockets.Bind) bool { return c.Cause == bind.Cause }) {
+			causes = append(causes, bind)
 		}
+	}
+	for _, c := range causes {
+		text, fix := c.Text()
 		b = append(b, '\n')
-		if bind.Free() || seen[bind.Cause] {
-			continue
+		if len(causes) > 1 {
+			b = wrapped(b, "  cause  ", text, f.width())
 		}
-		seen[bind.Cause] = true
-		text, fix := bind.Cause.Text()
-		b = fmt.Appendf(b, "    %-9s %s\n", bind.Cause, text)
 		for i, line := range strings.Split(fix, "\n") {
-			b = fmt.Appendf(b, "    %-9s %s\n", map[bool]string{true: "fix"}[i == 0], line)
+			b = wrapped(b, map[bool]string{true: "  fix    ", false: "         "}[i == 0], line, f.width())
 		}
 	}
 	return b
+}
+
+// width is how long lines may be.
+func (f *portFlags) width() int {
+	if w := columns(f.std.out); w > 0 {
+		return min(max(w, 40), 80)
+	}
+	return 80
+}
+
+// hiddenOwner is what is known of a process that may not be looked into.
+func hiddenOwner() string {
+	if os.Geteuid() == 0 {
+		return "a process that cannot be looked into"
+	}
+	return "a process of another user: sudo shows it"
+}
+
+// bindTable is what came of each try to bind.
+func bindTable(r *sockets.PortReport) []byte {
+	var out bytes.Buffer
+	a := output.NewAligner(&out, []string{"  bind", "plain", "SO_REUSEADDR", "SO_REUSEPORT"}, make([]bool, 4))
+	for i := range r.Binds {
+		bind := &r.Binds[i]
+		a.Buf = fmt.Appendf(a.Buf, "  %v", bind)
+		for _, err := range []error{bind.Plain, bind.ReuseAddr, bind.ReusePort} {
+			a.Next()
+			a.Buf = append(a.Buf, shortBind(err)...)
+		}
+		a.Next()
+		_ = a.Row()
+	}
+	_ = a.Close() // a buffer has no errors
+	return out.Bytes()
+}
+
+// shortBind is what came of a try to bind, in a column.
+func shortBind(err error) string {
+	switch {
+	case errors.Is(err, syscall.EADDRINUSE):
+		return "in use"
+	case errors.Is(err, syscall.EADDRNOTAVAIL):
+		return "not local"
+	case errors.Is(err, syscall.EACCES), errors.Is(err, syscall.EPERM):
+		return "not permitted"
+	}
+	return bindText(err)
 }
 
 // json prints the report as JSON.
@@ -205,7 +271,7 @@ func (f *portFlags) json(netns string, r *sockets.PortReport) error {
 		x := &r.Binds[i]
 		j := bind{Address: x.Addr.String(), Stack: x.Stack.String(), Free: x.Free(), Cause: x.Cause, Plain: bindText(x.Plain), ReuseAddr: bindText(x.ReuseAddr), ReusePort: bindText(x.ReusePort)}
 		if x.Cause != "" {
-			j.Text, j.Fix = x.Cause.Text()
+			j.Text, j.Fix = x.Text()
 		}
 		if x.Holder != nil {
 			h := sf.record(x.Holder)

@@ -75,7 +75,7 @@ func TestSocketsSession(t *testing.T) {
 	}
 	out := s.want(1, "sockets", "diagnose", "--fail-on", "warning", "--min-age", "300ms", "--between", "100ms")
 	for _, w := range []string{
-		"warning  socket-reader-stuck  ", "warning  socket-peer-not-reading  ", "\n2 warnings\n", "framescope.test " + me + "/" + fmt.Sprint(srv), "nothing was read in 0.1 s",
+		"warning  socket-reader-stuck  ", "warning  socket-peer-not-reading  ", "2 warnings\n\nwarning  socket-reader-stuck", "framescope.test " + me + "/" + fmt.Sprint(srv), "nothing was read in 0.1 s",
 		"  other    tcp 127.0.0.1:65432 > ",
 	} {
 		if !strings.Contains(out, w) {
@@ -98,13 +98,18 @@ func TestSocketsSession(t *testing.T) {
 	}
 
 	out = s.want(0, "sockets", "port", "65432", "--address", "127.0.0.1")
-	for _, w := range []string{"cannot be bound: another socket has it", "tcp LISTEN 127.0.0.1:65432  framescope.test " + me, "address already in use"} {
+	for _, w := range []string{"cannot be bound: another socket has it", "tcp LISTEN 127.0.0.1:65432  framescope.test " + me, "\n  bind       plain   SO_REUSEADDR  SO_REUSEPORT\n  127.0.0.1  in use  in use        in use\n", "\n  fix    Stop that process"} {
 		if !strings.Contains(out, w) {
 			t.Errorf("port does not say %q:\n%s", w, out)
 		}
 	}
 	s.want(1, "sockets", "port", "65432", "--require-free")
-	s.want(0, "sockets", "port", "65433", "--require-free")
+	if out = s.want(0, "sockets", "port", "65433", "--require-free"); out != "port 65433 of tcp is free: 0.0.0.0, [::] (IPv6 only), [::] (dual stack)\n" {
+		t.Errorf("%q", out)
+	}
+	if out = s.want(0, "sockets", "port", "http", "--address", "127.0.0.1"); out != "port 80 of tcp is free: 127.0.0.1\n" {
+		t.Errorf("%q", out)
+	}
 	var port struct {
 		Free  bool
 		Binds []struct{ Cause, Address string }
@@ -607,6 +612,10 @@ func TestSocketsPlainUser(t *testing.T) {
 		t.Errorf("exit %d: %s", code, errs)
 	}
 	s.Do(func() error { return os.WriteFile("/proc/sys/net/ipv4/ip_unprivileged_port_start", []byte("1024"), 0) })
+	s.listen(v4(80), 0)
+	if out, _, code = plain("port", "80"); code != 0 || !strings.Contains(out, "ip_unprivileged_port_start, and another socket has it\n") || !strings.Contains(out, "not permitted") {
+		t.Errorf("exit %d:\n%s", code, out)
+	}
 	if out, _, code = plain("port", "80", "-o", "json"); code != 0 || !strings.Contains(out, `"cause":"privileged"`) {
 		t.Errorf("exit %d:\n%s", code, out)
 	}

@@ -48,7 +48,9 @@ func TestDiagnose(t *testing.T) {
 		name  string
 		make  func(t *testing.T, s *stage)
 		want  []string // ids
-		seen  string   // in the evidence of the first
+		seen  string   // in the evidence of one
+		note  bool     // the first is no more than a note
+		cause string   // in the cause of one
 		title string   // of the first
 		other bool     // the other end is known
 		wait  time.Duration
@@ -57,6 +59,18 @@ func TestDiagnose(t *testing.T) {
 			c, _ := s.pair(8765)
 			s.fill(c)
 		}, want: []string{PeerNotReading, ReaderStuck}, seen: "never sent", other: true, wait: time.Second},
+		{name: "little is not read", make: func(_ *testing.T, s *stage) {
+			c, _ := s.pair(8765)
+			unix.Write(c, make([]byte, 20))
+		}, want: []string{ReaderStuck}, seen: "Recv-Q 20 bytes", note: true, other: true},
+		{name: "little is not read, and much", make: func(_ *testing.T, s *stage) {
+			l := s.listen(8765, 16, 0)
+			for _, n := range []int{20, 100000, 30} {
+				c := s.dial(8765, 0, 0)
+				s.Accept(l)
+				unix.Write(c, make([]byte, n))
+			}
+		}, want: []string{ReaderStuck}, seen: "3 sockets are like this", other: true},
 		{name: "the end of the stream was read", make: func(_ *testing.T, s *stage) {
 			c, srv := s.pair(8765)
 			unix.Shutdown(c, unix.SHUT_WR)
@@ -80,14 +94,14 @@ func TestDiagnose(t *testing.T) {
 			if err := unix.Connect(fd, &unix.SockaddrInet4{Port: 443, Addr: [4]byte{198, 51, 100, 7}}); err != unix.EINPROGRESS {
 				s.TB.Fatal(err)
 			}
-		}, want: []string{SynSentStuck}, seen: "the SYN was sent ", wait: 1200 * time.Millisecond},
+		}, want: []string{SynSentStuck}, seen: "the SYN was sent ", cause: "the host is down", wait: 1200 * time.Millisecond},
 		{name: "accept queue full", make: func(_ *testing.T, s *stage) {
 			s.listen(8765, 1, 0)
 			for range 4 {
 				fd := s.Socket(unix.AF_INET, unix.SOCK_STREAM|unix.SOCK_NONBLOCK, 0)
 				unix.Connect(fd, at4(8765))
 			}
-		}, want: []string{AcceptQueueFull, NotAccepted, SynSentStuck}, seen: "2 connections wait to be accepted, the backlog is 1", wait: 1200 * time.Millisecond},
+		}, want: []string{AcceptQueueFull, NotAccepted, SynSentStuck}, seen: "is a listener of this host: 2 connections wait to be accepted, its backlog is 1", cause: "see " + AcceptQueueFull, wait: 1200 * time.Millisecond},
 		{name: "not accepted", make: func(_ *testing.T, s *stage) {
 			s.listen(8765, 16, 0)
 			unix.Write(s.dial(8765, 0, 0), []byte("GET / HTTP/1.1\r\n"))
@@ -226,6 +240,12 @@ func TestDiagnose(t *testing.T) {
 			}
 			if tt.seen != "" && !slices.ContainsFunc(found, has) {
 				t.Errorf("nothing has seen %q", tt.seen)
+			}
+			if len(found) > 0 && tt.note != (found[0].Severity == finding.Note) && found[0].ID == ReaderStuck {
+				t.Errorf("%v", found[0].Severity)
+			}
+			if tt.cause != "" && !slices.ContainsFunc(found, func(f Finding) bool { return strings.Contains(f.Cause, tt.cause) }) {
+				t.Errorf("nothing has the cause %q", tt.cause)
 			}
 			if tt.title != "" && found[0].Title != tt.title {
 				t.Errorf("%q", found[0].Title)

@@ -25,6 +25,9 @@ func (d *diagnosis) group() {
 			key += fmt.Sprint(" ", subject.Cookie)
 		default:
 			key += fmt.Sprint(" ", ownersKey(subject), " ", d.service(s.row))
+			if s.to != nil {
+				key += fmt.Sprint(" ", s.to.Cookie)
+			}
 		}
 		i, ok := at[key]
 		if !ok {
@@ -44,8 +47,13 @@ func (d *diagnosis) group() {
 		if s.id == CloseWaitLeak || s.id == CloseWaitNotRead || s.id == CloseWaitUnread {
 			f.Age.AtLeast = true
 		}
-		if s.id == ReaderStuck && s.row.Kind == TCP && s.info.LastDataRecv >= smallUnread && s.row.RQueue < 4096 {
+		if s.id == ReaderStuck && !s.slight {
+			f.Severity = finding.Warning
+		} else if s.id == ReaderStuck && f.Count == 1 {
 			f.Severity = finding.Note
+		}
+		if s.to != nil {
+			f.refusedHere(s.to)
 		}
 		// A queue that is full for a moment is a burst.
 		if s.id == AcceptQueueFull && !s.grown && d.waiting[s.row.Cookie] < s.row.RQueue {
@@ -68,7 +76,7 @@ func (d *diagnosis) group() {
 			f.Evidence = append(f.Evidence, fmt.Sprintf("%d sockets are like this; shown is the one that has been for longest", f.Count))
 		}
 		if f.ID == NotAccepted {
-			f.Evidence = append(f.Evidence, fmt.Sprintf("%d of %d places in the queue are taken", f.Socket.RQueue, f.Socket.WQueue))
+			f.Evidence = append(f.Evidence, fmt.Sprintf("%d connections wait to be accepted, the backlog is %d", f.Socket.RQueue, f.Socket.WQueue))
 		}
 		if n := d.counts[f.ID]; n > maxSuspects {
 			f.Evidence = append(f.Evidence, fmt.Sprintf("there are %d such sockets; %d were looked at", n, maxSuspects))
@@ -123,6 +131,11 @@ func (d *diagnosis) halfClosed() {
 
 func secs(d time.Duration) string { return fmt.Sprintf("%.1f s", d.Seconds()) }
 
+// dropped says how much a listener did not take.
+func (s *suspect) dropped() string {
+	return fmt.Sprintf("%d SYNs, or last ACKs of handshakes, were dropped at this listener so far, retries included", s.drops)
+}
+
 // evidence says what was seen of a socket.
 func (s *suspect) evidence(between time.Duration) []string {
 	r, t := s.row, &s.info
@@ -163,15 +176,19 @@ func (s *suspect) evidence(between time.Duration) []string {
 	case CloseWaitUnread:
 		return []string{say("CLOSE_WAIT for at least %s, Recv-Q %d: %d bytes and the peer's FIN were not read", secs(s.age.For), r.RQueue, r.RQueue-1)}
 	case SynSentStuck:
-		return []string{say("SYN_SENT, the SYN was sent %d times, the next try is in %s", int(r.Retrans)+1, secs(r.Expires))}
+		e := []string{say("SYN_SENT, the SYN was sent %d times, the next try is in %s", int(r.Retrans)+1, secs(r.Expires))}
+		if s.to != nil {
+			e = append(e, say("%v is a listener of this host: %d connections wait to be accepted, its backlog is %d", sockdiag.Unmap(r.Dst), s.to.RQueue, s.to.WQueue))
+		}
+		return e
 	case AcceptQueueFull:
 		e := []string{say("%d connections wait to be accepted, the backlog is %d", r.RQueue, r.WQueue)}
 		if s.drops > 0 {
-			e = append(e, say("%d connections were dropped at this listener so far", s.drops))
+			e = append(e, s.dropped())
 		}
 		return e
 	case AcceptQueueDrops:
-		e := []string{say("%d connections were dropped at this listener so far", s.drops), say("%d wait to be accepted now, the backlog is %d", r.RQueue, r.WQueue)}
+		e := []string{s.dropped(), say("%d wait to be accepted now, the backlog is %d", r.RQueue, r.WQueue)}
 		if s.drops > s.mem.Drops {
 			e = append(e, say("%d of them in the last %s", s.drops-s.mem.Drops, secs(between)))
 		}

@@ -124,3 +124,15 @@ type Finding struct {
 	// Age says for how long, at least.
 	Age Age
 }
+
+// refusedHere has the cause of connections that are not answered be the listener
+// of this host that they go to.
+func (f *Finding) refusedHere(l *Row) {
+	if l.RQueue <= l.WQueue {
+		f.Cause = "The SYN was sent several times to a listener of this host, which has room: a firewall of this host drops the packets, or its queue was full a moment ago."
+		f.Fix = "Look at the rules of this host's firewall: nft list ruleset, iptables-save.\nSet a connect timeout: the kernel goes on for two minutes."
+		return
+	}
+	f.Cause = "The listener is on this host and its accept queue is full, so that the kernel drops the SYN: see " + AcceptQueueFull + "."
+	f.Fix = "Mend what " + AcceptQueueFull + " says of the listener.\nSet a connect timeout: the kernel goes on for two minutes."
+}

@@ -5,6 +5,7 @@ import (
 	"net/netip"
 	"os"
 	"slices"
+	"time"
 
 	"framescope/probes/sockdiag"
 )
@@ -19,7 +20,7 @@ const (
 	CauseReusePort  Cause = "reuseport-user"   // the port is shared, by sockets of another user only
 	CauseBound      Cause = "bound"            // a socket is bound and does not listen
 	CauseOutgoing   Cause = "outgoing"         // an outgoing connection has it as its own port
-	CauseTimeWait   Cause = "time-wait"        // connections of before are in TIME_WAIT
+	CauseTimeWait   Cause = "time-wait"        // connections of before are in TIME_WAIT or FIN_WAIT2
 	CauseLeftover   Cause = "left-connections" // connections of a listener that is gone
 	CauseConnection Cause = "connection"       // a connection has it, of which side cannot be known
 	CausePrivileged Cause = "privileged"       // ports below 1024 need a right
@@ -67,6 +68,9 @@ type Bind struct {
 	Cause Cause
 	// Holder is the socket that is in the way, if one is.
 	Holder *Row
+	// Left is after what time the kernel will have given up what is in the way and no
+	// process holds, if nothing else happens; zero if that is not known.
+	Left time.Duration
 
 	zone uint32 // the interface of Addr's zone
 }
@@ -203,6 +207,13 @@ func (p *PortReport) explain(l *Lister, b *Bind) {
 	switch {
 	case isPermission(b.Plain):
 		b.Cause = CausePrivileged
+		// The right alone is not enough where somebody has the port already.
+		for _, r := range p.Holders {
+			if b.conflicts(r) && (r.State == sockdiag.Listen || r.Bound || p.Kind != TCP) {
+				b.Holder = r
+				break
+			}
+		}
 		return
 	case isNotLocal(b.Plain):
 		b.Cause = CauseNotLocal
@@ -237,7 +248,7 @@ func (p *PortReport) explain(l *Lister, b *Bind) {
 		}
 	case find(func(r *Row) bool { return r.Bound }):
 		b.Cause = CauseBound
-	case find(func(r *Row) bool { return r.Full && r.State != sockdiag.CloseState }):
+	case find(func(r *Row) bool { return !ends(r) && r.State != sockdiag.CloseState }):
 		// A port that the program has bound before connect is known to be so. What is
 		// accepted is like one that the kernel has chosen, from a range.
 		lo, hi := l.localPorts()
@@ -251,12 +262,20 @@ func (p *PortReport) explain(l *Lister, b *Bind) {
 		default:
 			b.Cause = CauseConnection
 		}
-	case find(func(r *Row) bool { return !r.Full }):
+	case find(ends):
 		b.Cause = CauseTimeWait
+		for _, r := range inWay {
+			if ends(r) && r.Expires > b.Left {
+				b.Left, b.Holder = r.Expires, r
+			}
+		}
 	case find(func(*Row) bool { return true }):
 		b.Cause = CauseBound
 	}
 }
+
+// ends reports whether the kernel alone has a connection, and for a known time.
+func ends(r *Row) bool { return !r.Full || r.State == sockdiag.FinWait2 && r.Inode == 0 }
 
 // conflicts reports whether a socket may be in the way of the bind.
 func (b *Bind) conflicts(r *Row) bool {
@@ -317,7 +336,7 @@ func (p *PortReport) String() string {
 	}
 	out := fmt.Sprintf("port %d of %v cannot be bound", p.Port, p.Kind)
 	for n, c := range causes {
-		text, _ := c.Text()
+		text, _ := p.Binds[slices.IndexFunc(p.Binds, func(b Bind) bool { return b.Cause == c })].Text()
 		if works == 0 && len(causes) == 1 {
 			return out + ": " + text
 		}

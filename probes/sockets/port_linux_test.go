@@ -3,7 +3,9 @@ package sockets
 import (
 	"net/netip"
 	"os"
+	"strings"
 	"testing"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -35,6 +37,8 @@ func TestPort(t *testing.T) {
 		cause Cause
 		reuse bool // SO_REUSEADDR mends it
 		state sockdiag.State
+		text  string // in what is said of it and done about it
+		not   string // not in it
 	}{
 		{name: "free", addr: v4, make: func(*stage) {}},
 		{name: "listener", addr: v4, make: func(s *stage) { s.listen(8765, 1, 0) }, cause: CauseListener, state: sockdiag.Listen},
@@ -71,7 +75,21 @@ func TestPort(t *testing.T) {
 			unix.Read(c, make([]byte, 1))
 			s.Close(c)
 			s.Close(l)
-		}, cause: CauseTimeWait, reuse: true, state: sockdiag.TimeWait},
+		}, cause: CauseTimeWait, reuse: true, state: sockdiag.TimeWait, text: "Set SO_REUSEADDR before bind, as servers do; or wait 60 s."},
+		{name: "TIME_WAIT without SO_REUSEADDR", addr: v4, make: func(s *stage) {
+			c, srv := s.pairWithout(8765)
+			s.Close(srv)
+			unix.Read(c, make([]byte, 1))
+			s.Close(c)
+		}, cause: CauseTimeWait, state: sockdiag.TimeWait, text: "Wait 60 s.\nThe socket before had no SO_REUSEADDR", not: "as servers do"},
+		{name: "FIN_WAIT2", addr: v4, make: func(s *stage) {
+			c, srv := s.pairWithout(8765)
+			s.Close(srv)
+			unix.Read(c, make([]byte, 1))
+			time.Sleep(100 * time.Millisecond) // the FIN is acknowledged
+		}, cause: CauseTimeWait, state: sockdiag.FinWait2, text: "are in FIN_WAIT2: their peers have not closed\nWait 60 s, or 60 s more", not: "TIME_WAIT"},
+		{name: "left connections without SO_REUSEADDR", addr: v4, make: func(s *stage) { s.pairWithout(8765) },
+			cause: CauseLeftover, state: sockdiag.Established, text: "End the connections", not: "as servers do"},
 		{name: "left connections", addr: v4, make: func(s *stage) {
 			l := s.listen(8765, 1, 0)
 			s.dial(8765, 0, 0)
@@ -157,9 +175,48 @@ func TestPort(t *testing.T) {
 			if b.Holder.Full && (len(b.Holder.Owners) != 1 || b.Holder.Owners[0].PID != os.Getpid()) {
 				t.Errorf("owners %v", b.Holder.Owners)
 			}
-			if text, fix := b.Cause.Text(); text == "" || fix == "" {
+			text, fix := b.Text()
+			if text == "" || fix == "" {
 				t.Error("nothing is said of it")
 			}
+			if said := text + "\n" + fix; !strings.Contains(said, tt.text) || tt.not != "" && strings.Contains(said, tt.not) {
+				t.Errorf("said is %q", said)
+			}
 		})
+	}
+}
+
+// pairWithout returns the ends of a connection whose listener had no SO_REUSEADDR
+// and is gone.
+func (s *stage) pairWithout(port int) (client, server int) {
+	l := s.Socket(unix.AF_INET, unix.SOCK_STREAM, 0)
+	s.Must(unix.Bind(l, at4(port)))
+	s.Must(unix.Listen(l, 1))
+	client = s.dial(port, 0, 0)
+	server = s.Accept(l)
+	s.Close(l)
+	return client, server
+}
+
+// A port that takes a right, and that somebody has, is said to be both.
+func TestPortPrivileged(t *testing.T) {
+	s := newStage(t)
+	s.listen(80, 1, 0)
+	l := s.lister()
+	p, _, err := l.Port(TCP, 80, netip.IPv4Unspecified())
+	if err != nil {
+		t.Fatal(err)
+	}
+	b := &p.Binds[0]
+	b.Plain, b.Cause, b.Holder = unix.EACCES, "", nil // as a plain user has it
+	p.explain(l, b)
+	text, fix := b.Text()
+	if b.Cause != CausePrivileged || b.Holder == nil || !strings.Contains(p.String(), "port_start, and another socket has it") || !strings.Contains(fix, "Stop that process first") {
+		t.Errorf("%v: %q, %q", p, text, fix)
+	}
+	p.Holders, b.Holder = nil, nil
+	p.explain(l, b)
+	if text, fix = b.Text(); b.Holder != nil || strings.Contains(text, "another") || !strings.HasPrefix(fix, "sudo setcap") {
+		t.Errorf("%q, %q", text, fix)
 	}
 }

@@ -60,6 +60,9 @@ func Service(k Kind, port uint16) string {
 	return systemServices().names[strconv.Itoa(int(port))+"/"+proto]
 }
 
+// Port returns the port that a number or the name of a service stands for.
+func Port(s string) (port uint16, ok bool) { return servicePort(s) }
+
 // servicePort returns the port of a number or a name.
 func servicePort(s string) (uint16, bool) {
 	if n, err := strconv.ParseUint(s, 10, 16); err == nil {

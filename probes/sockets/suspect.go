@@ -16,10 +16,12 @@ type suspect struct {
 	info   sockdiag.TCPInfo
 	mem    sockdiag.MemInfo
 	listen *Row // that it waits at
+	to     *Row // a listener of this host that it goes to
 	drops  uint32
 	age    Age
 	grown  bool // drops has, between the looks
 	unread bool // drops of UDP came for want of room
+	slight bool // what waits is no burden yet
 }
 
 func (d *diagnosis) suspect(s *suspect) {
@@ -42,8 +44,12 @@ func (d *diagnosis) listener(r *Row) {
 	}
 }
 
-// smallUnread is how long data that is no burden may wait before it is said.
-const smallUnread = time.Minute
+// Data that is no burden and is not read is a note, until it has waited for
+// longUnread and is more than fewUnread bytes.
+const (
+	longUnread = time.Minute
+	fewUnread  = 4096
+)
 
 func (d *diagnosis) connection(r *Row) {
 	s := suspect{row: r}
@@ -54,7 +60,7 @@ func (d *diagnosis) connection(r *Row) {
 	switch r.State {
 	case sockdiag.SynSent:
 		if r.Retrans >= 1 && s.age.For+max(time.Second-r.Expires, 0) >= d.MinAge {
-			s.id = SynSentStuck
+			s.id, s.to = SynSentStuck, d.listenerAt(r)
 		}
 	case sockdiag.CloseWait:
 		switch {
@@ -80,9 +86,9 @@ func (d *diagnosis) connection(r *Row) {
 		}
 		large := s.mem.RcvBuf > 0 && uint64(s.mem.RmemAlloc)*2 >= uint64(s.mem.RcvBuf) || r.RQueue >= 64<<10 ||
 			t.Has(sockdiag.TCPInfoRcvWnd) && t.RcvWnd < t.RcvMSS
-		if r.RQueue > 0 && t.LastDataRecv >= d.MinAge && (large || t.LastDataRecv >= smallUnread) {
+		if r.RQueue > 0 && t.LastDataRecv >= d.MinAge {
 			stuck := s
-			stuck.id = ReaderStuck
+			stuck.id, stuck.slight = ReaderStuck, !large && (t.LastDataRecv < longUnread || r.RQueue < fewUnread)
 			d.suspect(&stuck)
 		}
 		d.sender(&s)
@@ -141,6 +147,25 @@ func (d *diagnosis) sender(s *suspect) {
 func (d *diagnosis) listenerOf(r *Row) *Row {
 	for _, l := range d.listeners[r.Src.Port()] {
 		if l.Src.Addr().IsUnspecified() || l.Src.Addr().Unmap() == r.Src.Addr().Unmap() {
+			return l
+		}
+	}
+	return nil
+}
+
+// listenerAt returns the listener of this host that a connection goes to, or nil.
+func (d *diagnosis) listenerAt(r *Row) *Row {
+	dst := r.Dst.Addr().Unmap()
+	for _, l := range d.listeners[r.Dst.Port()] {
+		switch at := l.Src.Addr(); {
+		case at.Unmap() == dst:
+			return l
+		case !at.IsUnspecified() || at.Is4() && dst.Is6() || !dst.IsLoopback() && dst != r.Src.Addr().Unmap():
+		case at.Is6() && dst.Is4() && l.inet != nil:
+			if only, _ := l.inet.V6Only(); !only {
+				return l
+			}
+		default:
 			return l
 		}
 	}
