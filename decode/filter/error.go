@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"strings"
 
+	"framescope/decode/protocol"
 	"framescope/decode/record"
 )
 
@@ -61,6 +62,9 @@ func (p *parser) unknownField(t token) error {
 	msg := "there is no field " + quote(t.text)
 	if typ, ok := record.ParseType(name); ok {
 		return p.hint(t, msg, "did you mean type == "+typ.String()+"?")
+	}
+	if slices.Contains(protocol.Names(), name) || slices.Contains(protocol.DatagramNames(), name) {
+		return p.hint(t, msg, "did you mean network.protocol == "+name+"?")
 	}
 	names := slices.Concat(allNames(), record.Aliases())
 	if near := nearest(name, names); near != "" {

@@ -25,10 +25,12 @@ const (
 // A Filter is a compiled expression. A nil Filter matches every record. A
 // Filter does not change and may be used by several goroutines.
 type Filter struct {
+	src    string // as it was written
 	text   string
 	match  predicate
 	types  record.Set
 	fields []string
+	leaves []*node
 }
 
 type predicate func(r record.Record) bool
@@ -62,6 +64,8 @@ func Compile(expr string) (*Filter, error) {
 	n.print(&text, false)
 	f.text, f.match, f.types = text.String(), n.compile(), may
 	n.fields(&f.fields)
+	n.leaves(&f.leaves)
+	f.src = expr
 	slices.Sort(f.fields)
 	f.fields = slices.Compact(f.fields)
 	return f, nil
@@ -90,6 +94,26 @@ func (f *Filter) Fields() []string {
 // Uses reports whether the filter reads the field of that name: payloads and
 // digests need not be made when nobody looks at them.
 func (f *Filter) Uses(field string) bool { return slices.Contains(f.Fields(), field) }
+
+// Foreign returns the error for the first field that records of the type never
+// have, or nil. Its message has the name as it was written.
+func (f *Filter) Foreign(t record.Type) *Error {
+	if f == nil {
+		return nil
+	}
+	for _, n := range f.leaves {
+		var types record.Set
+		has := false
+		for _, s := range n.slots {
+			types |= s.fields.Types()
+			has = has || s.fields[t] != nil
+		}
+		if !has {
+			return &Error{Expr: f.src, Off: n.at.off, Len: n.at.end - n.at.off, Msg: n.name + " is no field of " + t.String() + ", but of " + types.String()}
+		}
+	}
+	return nil
+}
 
 // String returns the expression in its plain form. It compiles to the same
 // filter.

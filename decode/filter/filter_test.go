@@ -102,6 +102,7 @@ func TestMatch(t *testing.T) {
 		{"websocket.opcode == 10", "ws_frame"},
 		{"websocket.opcode == 0xA", "ws_frame"},
 		{"websocket.opcode == Pong", "ws_frame"},
+		{"type == WS-Frame", "ws_frame"},
 		{"websocket.opcode != pong", "ws_message"},
 		{"websocket.opcode in {2, 10}", "ws_frame ws_message"},
 		{"direction == client", "ws_frame ws_close frame packet"},

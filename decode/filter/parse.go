@@ -264,6 +264,16 @@ func resolve(name string) (slots []slot, group bool) {
 
 var allNames = sync.OnceValue(func() []string { return record.Names(record.All) })
 
+// leaves appends the parts that name a field.
+func (n *node) leaves(all *[]*node) {
+	if n.slots != nil {
+		*all = append(*all, n)
+	}
+	for _, k := range n.kids {
+		k.leaves(all)
+	}
+}
+
 func (n *node) fields(names *[]string) {
 	for _, s := range n.slots {
 		*names = append(*names, s.name)

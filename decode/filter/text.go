@@ -65,6 +65,13 @@ func (p *parser) word(n *node, at token, s string) (string, error) {
 			return w, nil
 		}
 	}
+	// fin-wait-1 is FIN_WAIT1 to those who know it from elsewhere
+	plain := strings.NewReplacer("-", "", "_", "")
+	for _, w := range all {
+		if strings.EqualFold(plain.Replace(w), plain.Replace(s)) && s != "" {
+			return w, nil
+		}
+	}
 	if f.Numbered {
 		if i, err := strconv.ParseUint(s, 0, 16); err == nil && i < uint64(len(all)) {
 			return all[i], nil
