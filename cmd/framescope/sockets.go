@@ -14,6 +14,7 @@ import (
 
 	"framescope/capture/netns"
 	"framescope/cmd/framescope/internal/output"
+	"framescope/decode/filter"
 	"framescope/probes/sockdiag"
 	"framescope/probes/sockets"
 )
@@ -59,9 +60,10 @@ func newSockets(std stdio) *cobra.Command {
 		Long: `Sockets lists the sockets of this network namespace or, with --netns, of another
 or of all: addresses, states, queues, and the processes that hold them.
 
-Without flags it shows TCP, MPTCP, UDP and raw sockets in every state, listeners
-first, an MPTCP connection with its subflows below it; -l shows what listens only,
--a without a kind shows unix, packet and netlink sockets, too. With --view ss or
+Without flags it shows TCP, MPTCP, UDP and raw sockets, listeners first, an MPTCP
+connection with its subflows below it, in every state but bound-inactive, which is
+neither listening nor connected; -l shows what listens only, -a also what is bound
+only and, if no kind is named, unix, packet and netlink sockets. With --view ss or
 netstat, sockets that listen are shown with -a or -l only, as these do.
 
 EXPR is a filter in the grammar of ss(8): state NAME, exclude NAME, src, dst,
@@ -74,6 +76,8 @@ decode has it.
 Recv-Q and Send-Q are bytes of TCP sockets, connections that wait and their bound
 of listeners, and memory, which is more than the data, of all others.
 Addresses are never looked up; ports have names in the views of others without -n.
+--watch is a table on a terminal; elsewhere it prints an object of JSON for each
+event, as -o jsonl.
 -o is the format here: timers, for which ss and netstat have it, are with -e.
 
 Exit status: 0 done; 1 --wait-for was in vain, --diff found a difference;
@@ -129,7 +133,7 @@ Exit status: 0 done; 1 --wait-for was in vain, --diff found a difference;
 	fl.StringVar(&f.view, "view", "framescope", "columns as of: framescope, ss, netstat or lsof")
 	fl.StringVarP(&f.format, "output", "o", "table", "`format`: table, wide, json, jsonl or csv")
 	fl.StringVar(&f.netns, "netns", "", "network namespace: a `name`, a process id, a path, or all")
-	fl.BoolVar(&f.watch, "watch", false, "go on and show what is opened, closed and changed")
+	fl.BoolVar(&f.watch, "watch", false, "go on and show what is opened, closed and changed: on a terminal as a table, otherwise as lines of JSON")
 	fl.DurationVar(&f.interval, "interval", time.Second, "how often --watch looks again")
 	fl.StringVar(&f.waitFor, "wait-for", "", "wait until a socket matches this `expression`, and print it")
 	fl.DurationVar(&f.timeout, "timeout", 0, "how long --wait-for waits, and --watch goes on; 0: for ever")
@@ -169,7 +173,7 @@ Exit status: 0 done; 1 --wait-for was in vain, --diff found a difference;
 
 func (f *socketsFlags) run(cmd *cobra.Command) error {
 	if !slices.Contains(socketFormats, f.format) {
-		return hinted{fmt.Errorf("--output %q: expected %s", f.format, strings.Join(socketFormats, ", ")), "timers, for which ss and netstat have -o, are with -e"}
+		return hinted{fmt.Errorf("--output %q: expected %s", f.format, strings.Join(socketFormats, ", ")), f.insteadOfOptions()}
 	}
 	if !slices.Contains(socketViews, f.view) {
 		return fmt.Errorf("--view %q: expected %s", f.view, strings.Join(socketViews, ", "))
@@ -179,7 +183,7 @@ func (f *socketsFlags) run(cmd *cobra.Command) error {
 	}
 	expr, err := sockets.Parse(strings.Join(f.words, " "))
 	if err != nil {
-		return hinted{marked("sockets", err), "see: framescope sockets --help"}
+		return hinted{marked("sockets", err), f.insteadOfWords()}
 	}
 	all := []*sockets.Expr{expr}
 	var any []*sockets.Expr
@@ -205,6 +209,14 @@ func (f *socketsFlags) run(cmd *cobra.Command) error {
 		return err
 	}
 	fl := cmd.Flags()
+	if f.view == "framescope" {
+		if fl.Changed("memory") {
+			f.notes = append(f.notes, "-m changes nothing: queues are shown always, drops with -e")
+		}
+		if fl.Changed("resolve") {
+			f.notes = append(f.notes, "-r changes nothing: addresses are never looked up")
+		}
+	}
 	var modes []string
 	for _, m := range []string{"kill", "wait-for", "watch", "save", "diff"} {
 		if fl.Changed(m) {
@@ -244,6 +256,36 @@ func (f *socketsFlags) run(cmd *cobra.Command) error {
 	return f.explain(f.list())
 }
 
+// insteadOfWords says what to type in place of an EXPR that is none.
+func (f *socketsFlags) insteadOfWords() string {
+	see := "see: framescope sockets --help"
+	word := f.words[0]
+	switch port, ok := sockets.Port(strings.TrimPrefix(word, ":")); {
+	case len(f.words) > 1:
+	case f.processes && ok:
+		return fmt.Sprintf("-p shows processes; the sockets of one, as with lsof: -Y 'process.pid == %d'", port)
+	case ok:
+		return fmt.Sprintf("try: framescope sockets -i :%d, or framescope sockets port %d", port, port)
+	case f.processes && strings.Trim(word, "0123456789") == "":
+		return fmt.Sprintf("-p shows processes; the sockets of one, as with lsof: -Y 'process.pid == %s'", word)
+	case f.udp && strings.Trim(strings.ToLower(word), "abcdefghijklmnopqrstuvwxyz0123456789-_") == "":
+		return fmt.Sprintf("-u shows UDP; the sockets of a user, as with lsof: -Y 'user.name == %s'", word)
+	}
+	if _, err := filter.Compile(strings.Join(f.words, " ")); err == nil {
+		return "fields of records are filtered with -Y " + shellQuote(strings.Join(f.words, " "))
+	}
+	return see
+}
+
+// insteadOfOptions says what to type in place of a format that is none.
+func (f *socketsFlags) insteadOfOptions() string {
+	timers := "timers, for which ss and netstat have -o, are with -e"
+	if f.format != "" && strings.Trim(f.format, "tulnape46") == "" {
+		return fmt.Sprintf("-o takes what stands behind it for a format: write -%s for -o%s; %s", f.format, f.format, timers)
+	}
+	return timers
+}
+
 // insteadOf says what does here what a flag of others does that we do not have.
 func insteadOf(problem string) string {
 	for _, i := range []struct{ flag, say string }{
@@ -251,7 +293,7 @@ func insteadOf(problem string) string {
 		{"needs an argument: 's'", "-s is that of lsof, -sTCP:LISTEN; a summary: framescope sockets diagnose"},
 		{"flag: 'K'", "sockets are ended with --kill"},
 		{"flag: 'E'", "what is opened and closed is shown with --watch"},
-		{"flag: 'c'", "go on with --watch"},
+		{"flag: 'c'", "of one program, as with lsof: -Y 'process.name == python3'; as with netstat, go on: --watch"},
 		{"flag: 'N'", "another network namespace: --netns NAME"},
 		{"flag: 'Z'", "security contexts are not shown; cgroups and services are with -e"},
 		{"flag: 'b'", "filters of packet sockets are not shown"},

@@ -55,6 +55,12 @@ Exit status: 0 done; 1 there is a finding of the severity of --fail-on or worse;
 		PreRunE:           func(cmd *cobra.Command, _ []string) error { return checkNetns(cmd) },
 		RunE:              func(_ *cobra.Command, args []string) error { return f.run(strings.Join(args, " ")) },
 	}
+	c.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
+		if s := err.Error(); strings.Contains(s, "flag: 'Y'") || strings.Contains(s, "flag: --filter") {
+			return hinted{err, "diagnose takes EXPR, such as: framescope sockets diagnose sport = :8765; by fields, list: framescope sockets -Y EXPRESSION"}
+		}
+		return cmd.Root().FlagErrorFunc()(cmd, err)
+	})
 	fl := c.Flags()
 	fl.SortFlags = false
 	fl.StringVar(&f.failOn, "fail-on", "", "exit status 1 from this `severity` on: note, warning or error")

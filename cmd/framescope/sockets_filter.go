@@ -1,7 +1,6 @@
 package main
 
 import (
-	"fmt"
 	"iter"
 	"net/netip"
 	"slices"
@@ -35,16 +34,36 @@ func (f *socketsFlags) compileFilter() error {
 		return hinted{marked("--filter", err), "docs/output.md lists the fields of sockets"}
 	}
 	s := &socketFilter{Filter: m, f: f}
+	if foreign := m.Foreign(record.TypeSocket); foreign != nil {
+		return hinted{marked("--filter", foreign), insteadOfField(foreign.Expr[foreign.Off : foreign.Off+foreign.Len])}
+	}
 	for _, name := range m.Fields() {
-		if b, ok := record.Lookup(name); ok && b[record.TypeSocket] == nil {
-			return hinted{fmt.Errorf("--filter: %s is no field of sockets, but of %s", name, b.Types()), "docs/output.md lists those of sockets, such as socket.recv_q, process.name, peer.ip"}
-		}
 		s.owners = s.owners || strings.HasPrefix(name, "process.")
 		s.measured = s.measured || strings.HasPrefix(name, "tcp.") || name == "socket.age_ms" || name == "socket.drops"
 		s.groups = s.groups || name == "service" || name == "socket.cgroup"
 	}
 	f.match = s
 	return nil
+}
+
+// insteadOfField says what sockets have in place of a field of other records.
+func insteadOfField(name string) string {
+	name = strings.ToLower(name)
+	names := append(record.Alias(name), name)
+	switch {
+	case strings.HasSuffix(names[0], ".port"):
+		return "sockets have local.port, which is this end's, and peer.port"
+	case strings.HasSuffix(names[0], ".ip"):
+		return "sockets have local.ip, which is this end's, and peer.ip"
+	case name == "network.protocol":
+		return "what a socket carries is not known; the ports are local.port and peer.port"
+	}
+	return "docs/output.md lists those of sockets, such as socket.recv_q, process.name, peer.ip"
+}
+
+// namesBound reports whether the filter speaks of sockets that are bound only.
+func (s *socketFilter) namesBound() bool {
+	return s != nil && s.Uses("socket.state") && strings.Contains(strings.ToLower(s.String()), "bound")
 }
 
 // ext is what the kernel has to be asked for.
@@ -114,7 +133,7 @@ func (s *socketFilter) fill(r *sockets.Row) {
 		d.Cgroup, d.Service = s.f.cgroups.Path(id), s.f.cgroups.Name(id)
 	}
 	var t sockdiag.TCPInfo
-	if s.measured && r.State != sockdiag.Listen && r.TCPInfo(&t) {
+	if s.measured && tcpInfo(r, &t) {
 		s.tcp = record.SocketTCP{
 			Congestion: r.Inet().Congestion(), RTT: int64(t.RTT), RTTVar: int64(t.RTTVar), MinRTT: int64(t.MinRTT), RTO: int64(t.RTO),
 			Cwnd: t.SndCwnd, MSS: t.SndMSS, PMTU: t.PMTU, BytesSent: t.BytesSent, BytesAcked: t.BytesAcked, BytesRecv: t.BytesReceived,

@@ -26,6 +26,7 @@ func TestSocketsFilter(t *testing.T) {
 	s.Must(unix.Bind(u, &unix.SockaddrUnix{Name: "\x00framescope"}))
 	d := s.Socket(unix.AF_INET6, unix.SOCK_DGRAM, 0)
 	s.Must(unix.Bind(d, v6(9000)))
+	s.Must(unix.Bind(s.Socket(unix.AF_INET, unix.SOCK_STREAM, 0), v4(9005)))
 	states := func(args ...string) string {
 		var all []string
 		for line := range strings.Lines(s.want(0, append([]string{"sockets", "-a", "-o", "jsonl"}, args...)...)) {
@@ -53,7 +54,7 @@ func TestSocketsFilter(t *testing.T) {
 		{"local.port == 8765", server + ", " + listener},
 		{"peer.port == 8765", client},
 		{"peer.ip == 127.0.0.1 and local.ip in 127.0.0.0/8", server + ", " + client},
-		{"not peer.ip and network.transport == tcp", listener},
+		{"not peer.ip and network.transport == tcp", "BOUND 9005, " + listener},
 		{"network.type == ipv6", udp},
 		{"local.path == @framescope", path},
 		{fmt.Sprintf("process.pid == %d and network.transport in {udp unix}", me), udp + ", " + path},
@@ -64,10 +65,23 @@ func TestSocketsFilter(t *testing.T) {
 		{"socket.timer == keepalive and socket.expires_ms > 1m", client},
 		{"type == socket and local.port == 9000", udp},
 		{"socket.state == established and local.port == 8765", server},
+		{"socket.state in {fin-wait-1 close-wait time_wait}", ""},
+		{"socket.state == bound", "BOUND 9005"},
 	} {
 		if got := states("-Y", tt.expr); got != tt.want {
 			t.Errorf("%s: %q, want %q", tt.expr, got, tt.want)
 		}
+	}
+	for _, args := range [][]string{{"-tY", "socket.state == BOUND"}, {"-ta"}, {"state", "bound"}, {"state", "BOUND_INACTIVE"}} {
+		if out := s.want(0, append([]string{"sockets"}, args...)...); !strings.Contains(out, "BOUND") || !strings.Contains(out, ":9005 ") {
+			t.Errorf("%q: %s", args, out)
+		}
+	}
+	if out, errs, code := s.framescope("sockets", "-i", ":1"); code != 0 || strings.Count(out, "\n") != 1 || errs != "framescope: no socket matches\n" {
+		t.Errorf("exit %d, %q, %q", code, out, errs)
+	}
+	if out := s.want(0, "sockets"); strings.Contains(out, ":9005 ") {
+		t.Errorf("%s", out)
 	}
 	if got := states("-tY", "local.port == 8765", "state", "established"); got != server {
 		t.Errorf("with EXPR: %q", got)
@@ -77,7 +91,11 @@ func TestSocketsFilter(t *testing.T) {
 		t.Errorf("%q", table)
 	}
 	for _, tt := range []struct{ expr, want string }{
-		{"websocket.code == 1000", "websocket.code is no field of sockets, but of ws_close"},
+		{"websocket.code == 1000", "websocket.code is no field of socket, but of ws_close"},
+		{"socket.recv_q > 1 or port == 9003", "port is no field of socket, but of "},
+		{"port == 9003", "\n  port == 9003\n  ^^^^\n  sockets have local.port, which is this end's, and peer.port"},
+		{"source.ip == 127.0.0.1", "sockets have local.ip"},
+		{"dns", "did you mean network.protocol == dns?"},
 		{"socket.recvq > 1", "did you mean socket.recv_q?"},
 		{"tcp.rtt_ms == often", "often"},
 		{"socket.state == listening", "it is one of LISTEN, "},

@@ -144,7 +144,7 @@ func (p *ownRows) measured(add func(string, bool, func([]byte, *sockets.Row) []b
 
 func (p *ownRows) print(r *sockets.Row) error {
 	if p.f.info {
-		p.has = r.State != sockdiag.Listen && r.TCPInfo(&p.info)
+		p.has = tcpInfo(r, &p.info)
 	}
 	for i := range p.columns {
 		p.a.Buf = p.columns[i].put(p.a.Buf, r)

@@ -138,7 +138,7 @@ func (f *socketsFlags) query() sockets.Query {
 		streams = sockdiag.AllStates &^ (listen | closed)
 		others = sockdiag.AllStates &^ (listen | closed)
 	}
-	if strings.Contains(strings.Join(f.words, " ")+f.waitFor, "bound-inactive") {
+	if f.expr.NamesBound() || f.match.namesBound() || f.view == "framescope" && f.all {
 		streams |= 1 << sockdiag.BoundInactive // which costs a walk of its own
 	}
 	q.States = others

@@ -191,6 +191,11 @@ func inetEnd(a netip.AddrPort) *socketEnd {
 	return &socketEnd{IP: a.Addr().String(), Port: a.Port()}
 }
 
+// tcpInfo reads what TCP measured into t: of what is or was connected.
+func tcpInfo(r *sockets.Row, t *sockdiag.TCPInfo) bool {
+	return r.State != sockdiag.Listen && r.Dst.Port() != 0 && r.TCPInfo(t)
+}
+
 func (f *socketsFlags) recordInet(rec *socketRecord, r *sockets.Row) {
 	if d, ok := r.Inet().Shutdown(); ok && d != 0 {
 		v := uint8(d)
@@ -201,7 +206,7 @@ func (f *socketsFlags) recordInet(rec *socketRecord, r *sockets.Row) {
 		rec.Service = f.cgroups.Name(id)
 	}
 	var t sockdiag.TCPInfo
-	if r.State != sockdiag.Listen && r.TCPInfo(&t) {
+	if tcpInfo(r, &t) {
 		rec.TCP = &tcpFields{
 			Congestion: r.Inet().Congestion(), RTT: ms(t.RTT), RTTVar: ms(t.RTTVar), MinRTT: ms(t.MinRTT), RTO: ms(t.RTO),
 			Cwnd: t.SndCwnd, MSS: t.SndMSS, PMTU: t.PMTU, BytesSent: t.BytesSent, BytesAcked: t.BytesAcked, BytesRecv: t.BytesReceived,

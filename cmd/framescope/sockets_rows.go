@@ -223,6 +223,9 @@ func (f *socketsFlags) list() error {
 	if err := p.close(); err != nil {
 		return err
 	}
+	if !printed && (f.format == "table" || f.format == "wide") {
+		f.notes = append(f.notes, "no socket matches")
+	}
 	f.say()
 	return nil
 }

@@ -394,6 +394,19 @@ func TestSocketsWatch(t *testing.T) {
 	s.Close(srv)
 	s.Close(c)
 	w.until(of, "closed", "closed")
+	s.Close(l)
+	listener := func(e socketEvent) bool { return e.Event == "closed" && e.Peer == nil }
+	for late := time.After(time.Minute); !slices.ContainsFunc(w.seen, listener); {
+		select {
+		case e, ok := <-w.events:
+			if !ok {
+				s.TB.Fatal("the watch has ended")
+			}
+			w.seen = append(w.seen, e)
+		case <-late:
+			s.TB.Fatal("the listener was not closed")
+		}
+	}
 	s.Must(w.command.Process.Signal(os.Interrupt))
 	for e := range w.events {
 		w.seen = append(w.seen, e)
@@ -409,6 +422,9 @@ func TestSocketsWatch(t *testing.T) {
 		}
 		if e.Event == "changed" && e.From == "ESTABLISHED" && e.Socket.State == "CLOSE_WAIT" {
 			half++
+		}
+		if listener(e) && e.TCP != nil {
+			t.Errorf("TCP of a listener: %+v", e.TCP)
 		}
 		if e.Event == "closed" && e.TCP != nil && e.TCP.BytesRecv == 6 {
 			last = e

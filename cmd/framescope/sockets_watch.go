@@ -13,6 +13,7 @@ import (
 	"golang.org/x/term"
 
 	"framescope/cmd/framescope/internal/output"
+	"framescope/decode/filter"
 	"framescope/probes/sockets"
 )
 
@@ -321,7 +322,11 @@ func (f *socketsFlags) runWaitFor() error {
 		err = fmt.Errorf("an expression is missing")
 	}
 	if err != nil {
-		return hinted{marked("--wait-for", err), "such as --wait-for 'state listening sport = :8765'"}
+		such := "such as --wait-for 'state listening sport = :8765'"
+		if _, other := filter.Compile(f.waitFor); other == nil && f.waitFor != "" {
+			such = "fields are for -Y, which does not wait; --wait-for takes the grammar of ss, " + such
+		}
+		return hinted{marked("--wait-for", err), such}
 	}
 	f.expr = sockets.And(f.expr, e)
 	ctx, stop := interruptible()

@@ -228,6 +228,20 @@ func Or(all ...*Expr) *Expr {
 // InStates returns an Expr that selects sockets in the states.
 func InStates(s sockdiag.States) *Expr { return &Expr{op: opState, set: s} }
 
+// NamesBound reports whether e asks for the state BoundInactive, and does not only
+// fail to exclude it.
+func (e *Expr) NamesBound() bool {
+	if e == nil {
+		return false
+	}
+	for _, s := range e.sub {
+		if s.NamesBound() {
+			return true
+		}
+	}
+	return e.op == opState && e.set.Has(sockdiag.BoundInactive) && e.set>>(sockdiag.BoundInactive+1) == 0
+}
+
 // NamesState reports whether e speaks of states.
 func (e *Expr) NamesState() bool {
 	if e == nil {

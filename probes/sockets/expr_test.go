@@ -114,6 +114,7 @@ func TestParseErrors(t *testing.T) {
 		msg  string
 	}{
 		{"state nonsense", 6, `there is no state "nonsense"`},
+		{"state foo", 6, "closing, bound-inactive (bound), all"},
 		{"dport", 5, "an address or port is missing"},
 		{"dport = :nonsense", 8, "neither a port nor a service"},
 		{"dport = 70000", 8, "neither a port nor a service"},
@@ -213,6 +214,21 @@ func TestContainer(t *testing.T) {
 	} {
 		if got := Container(path); got != want {
 			t.Errorf("%s: %q, want %q", path, got, want)
+		}
+	}
+}
+
+func TestNamesBound(t *testing.T) {
+	for _, tt := range []struct {
+		expr string
+		want bool
+	}{
+		{"", false}, {"state bound", true}, {"state BOUND_INACTIVE", true}, {"sport = :1 and ( state listening or state bound )", true},
+		{"exclude listening", false}, {"state all", false}, {"autobound", false}, {"state connected", false},
+	} {
+		e, err := parse(tt.expr, noLookup)
+		if err != nil || e.NamesBound() != tt.want {
+			t.Errorf("%s: %v, %v", tt.expr, e.NamesBound(), err)
 		}
 	}
 }

@@ -151,7 +151,7 @@ func (p *parser) stateFilter() (*Expr, error) {
 		p.next()
 		s, ok := stateNames[strings.ToLower(strings.ReplaceAll(p.tok, "_", "-"))]
 		if !ok {
-			return nil, p.fail("there is no state %q; states: established, syn-sent, syn-recv, fin-wait-1, fin-wait-2, time-wait, closed, close-wait, last-ack, listening, closing, all, connected, synchronized, bucket, big", p.tok)
+			return nil, p.fail("there is no state %q; states: established, syn-sent, syn-recv, fin-wait-1, fin-wait-2, time-wait, closed, close-wait, last-ack, listening, closing, bound-inactive (bound), all, connected, synchronized, bucket, big", p.tok)
 		}
 		p.next()
 		if p.is("or", "|", "||") {
@@ -187,7 +187,7 @@ var stateNames = map[string]sockdiag.States{
 	"closed": 1 << sockdiag.CloseState, "close": 1 << sockdiag.CloseState, "unconnected": 1 << sockdiag.CloseState, "unconn": 1 << sockdiag.CloseState,
 	"close-wait": 1 << sockdiag.CloseWait, "last-ack": 1 << sockdiag.LastAck,
 	"listening": 1 << sockdiag.Listen, "listen": 1 << sockdiag.Listen, "closing": 1 << sockdiag.Closing,
-	"idle": 1 << sockdiag.CloseState, "bound-inactive": 1 << sockdiag.BoundInactive,
+	"idle": 1 << sockdiag.CloseState, "bound-inactive": 1 << sockdiag.BoundInactive, "bound": 1 << sockdiag.BoundInactive,
 }
 
 func (p *parser) or(depth int) (*Expr, error) {
