@@ -172,12 +172,35 @@ func (f *diagnoseFlags) report(all []sockets.Finding) []byte {
 		for _, e := range x.Evidence {
 			b = wrapped(b, "  seen     ", output.Visible(e), f.width())
 		}
+		if see := seeAbove(all[:i], x); see != "" {
+			b = wrapped(b, "  cause    ", see, min(f.width(), 80))
+			continue
+		}
 		b = wrapped(b, "  cause    ", x.Cause, min(f.width(), 80))
 		for _, line := range strings.Split(fixFor(x), "\n") {
 			b = wrapped(b, "  fix      ", line, min(f.width(), 80))
 		}
 	}
 	return b
+}
+
+// seeAbove says which finding has told of the same fault before: of the other end
+// of the connections, or of the same listener.
+func seeAbove(before []sockets.Finding, x *sockets.Finding) string {
+	if x.Socket == nil {
+		return ""
+	}
+	for i := range before {
+		b := &before[i]
+		switch other := x.Socket.Other; {
+		case b.Socket == nil || b.Socket.Cookie == 0 || b.Socket.Netns != x.Socket.Netns:
+		case b.Socket.Cookie == x.Socket.Cookie && x.ID == sockets.NotAccepted:
+			return "the same listener: see " + b.ID + " above"
+		case other != nil && other.Cookie == b.Socket.Cookie && b.Count == x.Count && x.ID != sockets.NotAccepted:
+			return "the other end is on this host: see " + b.ID + " above"
+		}
+	}
+	return ""
 }
 
 // verdict is how many findings there are of each severity.

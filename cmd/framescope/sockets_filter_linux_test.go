@@ -80,6 +80,9 @@ func TestSocketsFilter(t *testing.T) {
 	if out, errs, code := s.framescope("sockets", "-i", ":1"); code != 0 || strings.Count(out, "\n") != 1 || errs != "framescope: no socket matches\n" {
 		t.Errorf("exit %d, %q, %q", code, out, errs)
 	}
+	if _, errs, _ := s.framescope("sockets", "-mr"); !strings.Contains(errs, "-m changes nothing") || !strings.Contains(errs, "-r changes nothing") {
+		t.Errorf("%q", errs)
+	}
 	if out := s.want(0, "sockets"); strings.Contains(out, ":9005 ") {
 		t.Errorf("%s", out)
 	}

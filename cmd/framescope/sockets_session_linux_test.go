@@ -76,7 +76,7 @@ func TestSocketsSession(t *testing.T) {
 	out := s.want(1, "sockets", "diagnose", "--fail-on", "warning", "--min-age", "300ms", "--between", "100ms")
 	for _, w := range []string{
 		"warning  socket-reader-stuck  ", "warning  socket-peer-not-reading  ", "2 warnings\n\nwarning  socket-reader-stuck", "framescope.test " + me + "/" + fmt.Sprint(srv), "nothing was read in 0.1 s",
-		"  other    tcp 127.0.0.1:65432 > ",
+		"  other    tcp 127.0.0.1:65432 > ", "  cause    the other end is on this host: see socket-reader-stuck above\n",
 	} {
 		if !strings.Contains(out, w) {
 			t.Errorf("diagnose does not say %q:\n%s", w, out)

@@ -37,7 +37,11 @@ func (d *diagnosis) group() {
 		}
 		f := &d.found[i]
 		f.Count++
-		if f.Socket == nil || s.age.For > f.Age.For {
+		shown := f.Socket == nil || s.age.For > f.Age.For
+		if s.id == ReaderStuck && f.Socket != nil && s.slight != (f.Severity == finding.Note) {
+			shown = !s.slight
+		}
+		if shown {
 			f.Age, f.Evidence, f.Socket = s.age, s.evidence(d.Between), s.row
 			if s.listen != nil {
 				f.Socket = s.listen
@@ -73,7 +77,7 @@ func (d *diagnosis) group() {
 	for i := range d.found {
 		f := &d.found[i]
 		if f.Count > 1 && f.ID != NotAccepted {
-			f.Evidence = append(f.Evidence, fmt.Sprintf("%d sockets are like this; shown is the one that has been for longest", f.Count))
+			f.Evidence = append(f.Evidence, fmt.Sprintf("%d sockets are like this; shown is the worst", f.Count))
 		}
 		if f.ID == NotAccepted {
 			f.Evidence = append(f.Evidence, fmt.Sprintf("%d connections wait to be accepted, the backlog is %d", f.Socket.RQueue, f.Socket.WQueue))

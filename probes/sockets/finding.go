@@ -40,7 +40,7 @@ const (
 
 var catalogue = [numberOfSocketIDs]Info{
 	{ReaderStuck, finding.Warning, "data has come and the process does not read it",
-		"The process that holds the socket has not read for a while, so that its receive buffer fills and the peer has to stop: it is busy with something else, waits for another peer or a lock, or has forgotten the socket.",
+		"The process that holds the socket has not read for a while; once its receive buffer is full, the peer has to stop. It is busy with something else, waits for another peer or a lock, or has forgotten the socket.",
 		"Look at what the process does: cat /proc/PID/stack, or a stack dump of its runtime.\nRead in a loop of its own, or close connections that are not wanted any more."},
 	{PeerNotReading, finding.Warning, "the peer does not take what was sent",
 		"The peer has closed its receive window: the process there does not read. Whatever is written here waits in the send queue, and write blocks when that is full.",
