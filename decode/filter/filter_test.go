@@ -340,6 +340,7 @@ func TestErrors(t *testing.T) {
   websocket.reason matches "("
                            ^^^
   missing closing ): ` + "`(`"},
+		{"websocket.reason matches '(\x05'", "expected a regular expression\n  websocket.reason matches '(\x05'\n                           ^^^^\n  missing closing ): `(?`"},
 		{`websocket.reason == "a\qb"`, `unknown escape: use \", \\, \n, \r, \t, \xNN or \uNNNN, or single quotes
   websocket.reason == "a\qb"
                         ^^`},

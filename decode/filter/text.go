@@ -93,7 +93,13 @@ func (p *parser) word(n *node, at token, s string) (string, error) {
 func (p *parser) regexp(t token) (*regexp.Regexp, error) {
 	re, err := regexp.Compile(pattern(t))
 	if err != nil {
-		return nil, p.hint(t, "expected a regular expression", strings.TrimPrefix(err.Error(), "error parsing regexp: "))
+		why := strings.Map(func(r rune) rune {
+			if record.Hidden(r) {
+				return '?'
+			}
+			return r
+		}, strings.TrimPrefix(err.Error(), "error parsing regexp: "))
+		return nil, p.hint(t, "expected a regular expression", why)
 	}
 	return re, nil
 }
