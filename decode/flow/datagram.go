@@ -154,8 +154,9 @@ func (e *Engine) other(p *Packet, pk *packet.Packet, cause packet.Cause) {
 	switch {
 	case cause == packet.OK && pk.Proto == packet.ProtoUDP:
 		f, dir = e.datagram(p, pk)
-	case cause == packet.IGMP, cause == packet.OK && pk.Proto == packet.ProtoICMPv6:
-		e.memberships(p, pk)
+	case (cause == packet.IGMP || cause == packet.OK && pk.Proto == packet.ProtoICMPv6) && e.memberships(p, pk):
+	case cause != packet.Fragment && !cause.Unreadable():
+		e.leave(p, pk, cause)
 	}
 	if !e.cfg.Want.Has(record.TypePacket) {
 		return

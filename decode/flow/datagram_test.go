@@ -141,8 +141,43 @@ func TestMulticastMemberships(t *testing.T) {
 	if s := r.summary.Skipped; len(s) != 1 || s[0].Cause != "malformed IGMP message" || s[0].Packets != 1 {
 		t.Errorf("%+v", s)
 	}
+	if len(r.summary.Left) != 0 {
+		t.Errorf("these are looked into: %+v", r.summary.Left)
+	}
 	if r.summary.Memberships != 5 {
 		t.Errorf("%+v", r.summary)
+	}
+}
+
+// What is read and not looked into is counted by protocol, however many there are.
+func TestLeft(t *testing.T) {
+	var p post
+	p.ip(0, 1, "10.0.0.7", "10.0.0.8", []byte("\x08\x00\x00\x00\x00\x00\x00\x00"))
+	p.ip(1, 1, "10.0.0.8", "10.0.0.7", []byte("\x00\x00\x00\x00\x00\x00\x00\x00"))
+	p.udp(2, "10.0.0.7:40000", "10.0.0.2:53", question)
+	ethernet := func(kind string) {
+		b := []byte("\x02\x00\x00\x00\x00\x01\x02\x00\x00\x00\x00\x02" + kind + strings.Repeat("\x00", 46))
+		p.packets = append(p.packets, pcapfile.Packet{Number: int64(len(p.packets) + 1), Time: 1e9, Link: 1, Wire: uint32(len(b)), Data: b})
+	}
+	for range 3 {
+		ethernet("\x08\x06") // ARP
+	}
+	ethernet("\x00\x26\x42\x42\x03") // LLC of the spanning tree
+	r := decode(t, p.packets, nil)
+	want := []record.Left{{Protocol: "arp", Packets: 3, Bytes: 180}, {Protocol: "icmp", Packets: 2, Bytes: 56}, {Protocol: "spanning tree", Packets: 1, Bytes: 63}}
+	if got := r.summary.Left; !slices.Equal(got, want) || len(r.summary.Skipped) != 0 {
+		t.Errorf("%+v, %+v", got, r.summary.Skipped)
+	}
+	for i := range 2000 {
+		ethernet(string([]byte{0xa0 + byte(i>>8), byte(i)}))
+	}
+	r = decode(t, p.packets, nil)
+	sum := int64(0)
+	for _, l := range r.summary.Left {
+		sum += l.Packets
+	}
+	if len(r.summary.Left) != 64 || sum != 2006 {
+		t.Errorf("%d protocols of %d packets", len(r.summary.Left), sum)
 	}
 }
 

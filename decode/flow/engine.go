@@ -65,6 +65,7 @@ type Engine struct {
 
 	sum   record.Summary
 	skips map[skip]*skipped
+	left  map[leftover]*skipped // nil until there is one
 }
 
 // A halt says that there is nothing more to do. Workers look at it for every
@@ -93,6 +94,9 @@ const (
 	window = 64 << 10
 	// maxSkips bounds the reasons that a summary lists.
 	maxSkips = 64
+	// maxLeft bounds the protocols that are told apart among the packets that are
+	// not looked into.
+	maxLeft = 1024
 )
 
 // New returns an engine for one capture.

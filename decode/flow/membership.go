@@ -22,18 +22,21 @@ type membership struct {
 // maxSources bounds the sources that are remembered of a membership.
 const maxSources = 16
 
-// memberships takes a message of IGMP or MLD.
-func (e *Engine) memberships(p *Packet, pk *packet.Packet) {
+// memberships takes a message of IGMP or MLD, and reports whether p is one.
+func (e *Engine) memberships(p *Packet, pk *packet.Packet) (some bool) {
 	cause := pk.Memberships(&e.changes)
 	m := &e.change
 	for more := cause == packet.OK; more; {
 		if more, cause = e.changes.Next(m); more {
 			e.membership(p, pk, m)
+			some = true
 		}
 	}
 	if cause != packet.OK {
 		e.skip(cause, p)
+		some = true
 	}
+	return some
 }
 
 // membership takes what a host says of one group.

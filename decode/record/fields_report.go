@@ -40,6 +40,8 @@ func evidences(r Record) int { return len(r.(*Finding).Evidence) }
 
 func skips(r Record) int { return len(r.(*Summary).Skipped) }
 
+func left(r Record) int { return len(r.(*Summary).Left) }
+
 func counted(name, doc string, get func(s *Summary) int64) Field {
 	return num(KindInt, "summary."+name, doc, func(r Record, _ int) (int64, bool) { return get(r.(*Summary)), true })
 }
@@ -92,6 +94,23 @@ var summaryFields = []Field{
 			{
 				Name: "summary.skipped.bytes", Kind: KindInt, Many: true, Doc: "How many bytes, where they are counted.", len: skips,
 				num: func(r Record, i int) (int64, bool) { return unlessZero(r.(*Summary).Skipped[i].Bytes) },
+			},
+		},
+	}, {
+		Name: "summary.not_looked_into", Kind: KindObjects, Many: true, Doc: "Packets that were read and are neither TCP nor UDP nor about multicast groups, by protocol, the most frequent first.",
+		len: left,
+		Sub: []Field{
+			{
+				Name: "summary.not_looked_into.protocol", Kind: KindString, Many: true, Doc: "The protocol, named as in `network.protocol` of packets.", len: left,
+				str: func(r Record, i int) (string, bool) { return r.(*Summary).Left[i].Protocol, true },
+			},
+			{
+				Name: "summary.not_looked_into.packets", Kind: KindInt, Many: true, Doc: "How many packets.", len: left,
+				num: func(r Record, i int) (int64, bool) { return r.(*Summary).Left[i].Packets, true },
+			},
+			{
+				Name: "summary.not_looked_into.bytes", Kind: KindInt, Many: true, Doc: "Their bytes on the wire.", len: left,
+				num: func(r Record, i int) (int64, bool) { return r.(*Summary).Left[i].Bytes, true },
 			},
 		},
 	},

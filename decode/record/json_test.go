@@ -62,7 +62,8 @@ func TestAppendJSON(t *testing.T) {
 			`"evidence":[{"packet":6,"offset":97,"text":"expected s3pPLMBiTxaQ9kYGzzhZRbK+xOo=, found AAAA"},{"text":"no cache header"}]}}`,
 		`{"schema":"1.0","type":"summary","file":"x.pcap","summary":{"packets":118,"bytes":96000,"connections":2,"udp_flows":4,"memberships":1,"ws_sessions":1,"ws_failed":1,"ws_frames":120,"ws_messages":60,"frames":7,` +
 			`"missing_bytes":1448,"undecoded_bytes":12,"evicted":1,"dropped_packets":0,"truncated":true,"first":"2026-11-20T16:04:11.000000000Z","last":"2026-11-20T16:04:14.900000000Z",` +
-			`"findings":{"error":1,"warning":2,"note":3},"skipped":[{"cause":"link type 147 cannot be read","packets":12,"bytes":900},{"cause":"cut short","packets":1}]}}`,
+			`"findings":{"error":1,"warning":2,"note":3},"skipped":[{"cause":"link type 147 cannot be read","packets":12,"bytes":900},{"cause":"cut short","packets":1}],` +
+			`"not_looked_into":[{"protocol":"arp","packets":12,"bytes":720},{"protocol":"lldp","packets":1,"bytes":263}]}}`,
 		`{"schema":"1.0","type":"socket","ts":"2026-11-20T16:04:11.000000000Z","netns":"blue","network":{"transport":"mptcp","type":"ipv4"},` +
 			`"local":{"ip":"10.0.0.7","port":51882,"path":"@x"},"peer":{"ip":"10.0.0.2","port":8765},` +
 			`"socket":{"state":"ESTABLISHED","type":"stream","recv_q":400000,"send_q":12,"inode":4711,"timer":"persist","expires_ms":204,"retrans":2,"age_ms":4224,"drops":0,` +
@@ -113,7 +114,7 @@ func TestAppendJSONOfZeroRecords(t *testing.T) {
 		{&record.Finding{}, `"finding":{"severity":"note","evidence":[]}`},
 		{&record.Finding{Evidence: []record.Evidence{{Off: -1}}}, `"finding":{"severity":"note","evidence":[{}]}`},
 		{&record.Summary{}, `"summary":{"packets":0,"bytes":0,"connections":0,"ws_sessions":0,"ws_failed":0,"ws_frames":0,"ws_messages":0,"missing_bytes":0,"undecoded_bytes":0,"evicted":0,"dropped_packets":0,"truncated":false,` +
-			`"findings":{"error":0,"warning":0,"note":0},"skipped":[]}`},
+			`"findings":{"error":0,"warning":0,"note":0},"skipped":[],"not_looked_into":[]}`},
 	} {
 		want := `{"schema":"1.0","type":"` + tt.r.Type().String() + `"`
 		if tt.want != "" {

@@ -488,6 +488,13 @@ type Skip struct {
 	Packets, Bytes int64
 }
 
+// A Left counts the packets of a protocol that is not looked into. Protocol is
+// named as in Packet.
+type Left struct {
+	Protocol       string
+	Packets, Bytes int64
+}
+
 // A Summary ("summary") counts what one file held, or a whole run if File is
 // empty.
 type Summary struct {
@@ -508,6 +515,9 @@ type Summary struct {
 	Errors, Warnings, Notes int64
 	// Skipped lists what could not be decoded, the most frequent first.
 	Skipped []Skip
+	// Left lists what could be read and was not looked into, the most frequent
+	// first.
+	Left []Left
 }
 
 // Type returns TypeConn.

@@ -134,6 +134,7 @@ func Full() []record.Record {
 			Missing: 1448, Undecoded: 12, Evicted: 1, Truncated: true, First: Start, Last: Start + 3_900_000_000,
 			Errors: 1, Warnings: 2, Notes: 3,
 			Skipped: []record.Skip{{Cause: "link type 147 cannot be read", Packets: 12, Bytes: 900}, {Cause: "cut short", Packets: 1}},
+			Left:    []record.Left{{Protocol: "arp", Packets: 12, Bytes: 720}, {Protocol: "lldp", Packets: 1, Bytes: 263}},
 		},
 		&record.Socket{
 			Head: record.Head{Time: Start}, Netns: "blue", Transport: "mptcp", Network: "ipv4", Kind: "stream", Local: c.Source, Peer: c.Destination, Path: "@x",

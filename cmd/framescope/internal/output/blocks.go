@@ -282,5 +282,10 @@ func (e *rows) summary(dst []byte, s *record.Summary) []byte {
 	for _, k := range shown {
 		dst = putInt(putInt(putText(dst, safe(k.Cause)), k.Packets), k.Bytes)
 	}
-	return putInt(dst, int64(len(s.Skipped)-len(shown)))
+	dst = putInt(dst, int64(len(s.Skipped)-len(shown)))
+	dst = putInt(dst, int64(len(s.Left)))
+	for _, l := range s.Left {
+		dst = putInt(putText(dst, safe(l.Protocol)), l.Packets)
+	}
+	return dst
 }

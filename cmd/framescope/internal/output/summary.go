@@ -73,6 +73,7 @@ func (t *table) summary(p *parts) {
 		*n = p.int()
 	}
 	skipped := p.int()
+	var skips []skip
 	missing, undecoded = max(missing, t.missing), max(undecoded, t.undecoded)
 	listed := !t.shown && sessions == 0 && failed == 0
 	if listed {
@@ -122,10 +123,20 @@ func (t *table) summary(p *parts) {
 	if packets > 0 {
 		l.text("from " + time.Unix(0, start).UTC().Format("2006-01-02 15:04:05") + " UTC")
 	}
+	for range skipped {
+		skips = append(skips, skip{string(p.text()), p.int(), p.int()})
+	}
+	more := p.int()
+	unread := readLeft(p)
 	clean := missing == 0 && undecoded == 0 && evicted == 0 && dropped == 0 && truncated == 0 && skipped == 0
 	unknown := slices.ContainsFunc(t.others.rows, func(o other) bool { return o.end.midstream && o.end.protocol == "" && o.end.stream > 0 })
-	if clean && !unknown {
-		l.text("nothing undecoded")
+	if clean && !unknown && (sessions > 0 || declared > 0) {
+		// Of what is no session nothing was looked into.
+		if t.others.total > 0 || flows > 0 || len(unread) > 0 {
+			l.text("nothing of the sessions undecoded")
+		} else {
+			l.text("nothing undecoded")
+		}
 	}
 	out := append(l.dst, '\n')
 
@@ -152,22 +163,24 @@ func (t *table) summary(p *parts) {
 	if truncated != 0 {
 		say(yellow, []byte("cut off: the file ends inside a packet, or cannot be read further"))
 	}
-	for range skipped {
-		cause, n, lost := p.text(), p.int(), p.int()
+	for _, k := range skips {
 		var what []byte
-		if n > 0 {
-			what = appendCount(what, n, "packet", "packets")
+		if k.packets > 0 {
+			what = appendCount(what, k.packets, "packet", "packets")
 		}
-		if lost > 0 {
-			if n > 0 {
+		if k.bytes > 0 {
+			if k.packets > 0 {
 				what = append(what, ", "...)
 			}
-			what = appendBytes(what, lost)
+			what = appendBytes(what, k.bytes)
 		}
-		say(yellow, append(append(what, " not decoded: "...), cause...))
+		say(yellow, append(append(what, " not decoded: "...), k.cause...))
 	}
-	if rest := p.int(); rest > 0 {
-		say(yellow, append(appendCount(nil, rest, "more cause", "more causes"), " of packets not decoded"...))
+	if len(unread) > 0 {
+		say("", append([]byte("packets not looked into: "), unread...))
+	}
+	if more > 0 {
+		say(yellow, append(appendCount(nil, more, "more cause", "more causes"), " of packets not decoded"...))
 	}
 	if errors+warnings+notes > 0 {
 		b := []byte("findings: ")
@@ -189,6 +202,25 @@ func (t *table) summary(p *parts) {
 	}
 	t.w.bytes(out)
 	t.others, t.shown, t.missing, t.undecoded = others{}, false, 0, 0
+}
+
+// A skip says what could not be decoded.
+type skip struct {
+	cause          string
+	packets, bytes int64
+}
+
+// readLeft says how many packets of which protocols were not looked into: "12 arp,
+// 1 lldp".
+func readLeft(p *parts) (text []byte) {
+	for i := range p.int() {
+		name, n := p.text(), p.int()
+		if i > 0 {
+			text = append(text, ", "...)
+		}
+		text = append(append(strconv.AppendInt(text, n, 10), ' '), name...)
+	}
+	return text
 }
 
 // listOthers draws the table of connections where there was no WebSocket at

@@ -194,6 +194,7 @@ func hostile() []record.Record {
 	s := summary(1, 0, 1)
 	s.File = evil
 	s.Skipped = []record.Skip{{Cause: evil, Packets: 3, Bytes: 4}}
+	s.Left = []record.Left{{Protocol: evil, Packets: 3, Bytes: 4}}
 	e := end(c, evil, record.Client, 0.1, 1)
 	e.Protocol = "websocket"
 	return []record.Record{
@@ -224,6 +225,7 @@ func stillOpen() []record.Record {
 	e := end(c, "open", record.None, 61.5, 2)
 	s := summary(1, 1, 0)
 	s.Notes = 1
+	s.Left = []record.Left{{Protocol: "arp", Packets: 1, Bytes: 60}}
 	return []record.Record{
 		handshake(c, 2, 101, ""), frame(c, record.Client, 10, 9, websocket.Text, "hello"), frame(c, record.Server, 11, 10, websocket.Text, "hello"),
 		&record.Finding{Head: recordtest.Head(c, record.None, 0, 1, 1), ID: finding.InformationalResponse},
@@ -244,6 +246,7 @@ func noWebSocket() (all []record.Record) {
 	s := summary(5, 0, 0)
 	s.Frames, s.Messages, s.Missing, s.Undecoded, s.Evicted, s.Truncated = 0, 0, 1, 2, 3, true
 	s.Skipped = []record.Skip{{Cause: "link type 147 cannot be read", Packets: 12, Bytes: 900}, {Cause: "cut short by the snapshot length", Packets: 1}}
+	s.Left = []record.Left{{Protocol: "arp", Packets: 40, Bytes: 2400}, {Protocol: "spanning tree", Packets: 3, Bytes: 180}}
 	return append(all, s)
 }
 
