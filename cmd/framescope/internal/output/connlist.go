@@ -17,7 +17,7 @@ func (t *table) line(id int64, peers []byte, e *ending) {
 	}
 	row := func(id, peers, protocol, end, time, last string) []byte {
 		b := append(left(nil, id, 6), "  "...)
-		b = append(left(b, peers, addresses), "  "...)
+		b = append(left(b, cutPeers(peers, max(addresses, t.o.Width-33)), addresses), "  "...)
 		// A long name takes of the next column what that leaves.
 		both := append(append(left(nil, protocol, 9), "  "...), end...)
 		b = append(left(b, string(both), 21), "  "...)

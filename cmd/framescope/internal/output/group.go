@@ -51,7 +51,9 @@ type ending struct {
 	by                                                             record.Direction
 	midstream                                                      bool
 	duration, messages, undecoded, stream, missing, packets, bytes int64
-	frames, lost                                                   int64 // of a declared framing
+	frames, lost                                                   int64  // of a declared framing
+	start, client                                                  int64  // when it began; bytes from the client
+	name                                                           string // that a TLS client asks for
 }
 
 type found struct {
@@ -88,9 +90,10 @@ func (q *queue) Pop() any {
 
 func readEnding(p *parts) *ending {
 	e := &ending{protocol: string(p.text()), how: string(p.text()), by: record.Direction(p.int()), midstream: p.int() != 0}
-	for _, n := range []*int64{&e.duration, &e.messages, &e.undecoded, &e.stream, &e.missing, &e.packets, &e.bytes, &e.frames, &e.lost} {
+	for _, n := range []*int64{&e.duration, &e.messages, &e.undecoded, &e.stream, &e.missing, &e.packets, &e.bytes, &e.frames, &e.lost, &e.start, &e.client} {
 		*n = p.int()
 	}
+	e.name = string(p.text())
 	return e
 }
 

@@ -102,7 +102,7 @@ func (e *rows) Encode(dst []byte, r record.Record) []byte {
 		if r.Malformed {
 			malformed = 1
 		}
-		reason, _ := fit(nil, r.Reason, max(16, min(48, e.o.Width-48)), false) // with the code and how long it took, in one line
+		reason, _ := fit(nil, r.Reason, max(16, min(48, e.o.Width-56)), false) // with the verdict, the code and how long it took, in one line
 		dst = putText(putInt(putInt(putInt(dst, int64(r.EndedBy)), int64(r.Code)), malformed), reason)
 		if e.closes && selected && r.Direction != record.None {
 			dst = e.closing(dst, r)
@@ -118,10 +118,11 @@ func (e *rows) Encode(dst []byte, r record.Record) []byte {
 		for _, n := range []int64{
 			int64(r.EndedBy), midstream, r.Duration, r.Messages, r.Undecoded, r.Client.Stream + r.Server.Stream,
 			r.Client.Missing + r.Server.Missing, r.Client.Packets + r.Server.Packets, r.Client.Bytes + r.Server.Bytes, r.Frames, r.Lost,
+			r.Time, r.Client.Bytes,
 		} {
 			dst = putInt(dst, n)
 		}
-		return dst
+		return putText(dst, safe(r.ServerName))
 	case *record.Packet:
 		dst = append(dst, byte(tagPacket))
 		return e.packet(dst, r)

@@ -21,20 +21,35 @@ func Short(heads []string, rows [][]string, flex, columns int) []byte {
 	if columns <= 0 {
 		columns = 80
 	}
-	room := columns
-	for i, head := range heads {
-		widest := width(head)
-		for _, r := range rows {
+	for _, r := range rows {
+		for i := range r {
 			if r[i] = safe(r[i]); i != flex {
 				r[i] = cutTo(r[i], maxCell)
-				widest = max(widest, width(r[i]))
 			}
 		}
-		room -= len(columnGap)
-		if i != flex {
-			room -= widest
-		}
 	}
+	return drawn(heads, rows, flex, flexRoom(heads, rows, flex, columns), cutTo)
+}
+
+// flexRoom is how wide the column flex can be where a line has so many columns.
+func flexRoom(heads []string, rows [][]string, flex, columns int) int {
+	for i, head := range heads {
+		columns -= len(columnGap)
+		if i == flex {
+			continue
+		}
+		widest := width(head)
+		for _, r := range rows {
+			widest = max(widest, width(r[i]))
+		}
+		columns -= widest
+	}
+	return max(columns, 8)
+}
+
+// drawn draws the table. Its cells are safe; those of the column flex are cut to
+// room.
+func drawn(heads []string, rows [][]string, flex, room int, cut func(string, int) string) []byte {
 	var out, lines bytes.Buffer
 	tbl := tablewriter.NewTable(&out,
 		tablewriter.WithRendition(tw.Rendition{
@@ -48,7 +63,7 @@ func Short(heads []string, rows [][]string, flex, columns int) []byte {
 	)
 	tbl.Header(heads)
 	for _, r := range rows {
-		r[flex] = cutTo(r[flex], max(room, 8))
+		r[flex] = cut(r[flex], room)
 		if tbl.Append(r) != nil {
 			break // out holds a buffer, which does not fail
 		}

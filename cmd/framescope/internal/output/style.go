@@ -57,7 +57,7 @@ func fixed(dst []byte, f float64, decimals int) []byte {
 }
 
 // appendDuration appends a duration as a person says it: 0.31 ms, 12.4 ms, 3.2 s,
-// 4m12s.
+// 4m12s, 3.5 d.
 func appendDuration(dst []byte, ns int64) []byte {
 	if ns < 0 {
 		dst, ns = append(dst, '-'), -ns
@@ -71,6 +71,11 @@ func appendDuration(dst []byte, ns int64) []byte {
 		return append(fixed(dst, float64(ns)/1e6, 0), " ms"...)
 	case ns < 99_950_000_000:
 		return append(fixed(dst, float64(ns)/1e9, 1), " s"...)
+	}
+	if days := float64(ns) / 86_400e9; days >= 99.95 {
+		return append(fixed(dst, days, 0), " d"...)
+	} else if days >= 2 {
+		return append(fixed(dst, days, 1), " d"...)
 	}
 	return append(dst, time.Duration(ns).Round(time.Second).String()...)
 }

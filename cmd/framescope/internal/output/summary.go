@@ -230,21 +230,12 @@ func (t *table) listOthers() {
 		return
 	}
 	t.interrupt(-3)
-	heads := []string{"", "connection", "protocol", "packets", "bytes", "time", "end"}
-	rows := make([][]string, 0, len(t.others.rows))
-	for _, o := range t.others.rows {
-		rows = append(rows, []string{
-			string(record.AppendID(nil, o.id)), o.peers, cmp.Or(o.end.protocol, "?"), strconv.FormatInt(o.end.packets, 10),
-			string(appendBytes(nil, o.end.bytes)), string(appendDuration(nil, o.end.duration)), o.end.how,
-		})
+	slices.SortFunc(t.others.rows, func(a, b other) int { return cmp.Or(cmp.Compare(a.end.start, b.end.start), cmp.Compare(a.id, b.id)) })
+	if t.wide {
+		t.w.bytes(t.wideOthers())
+	} else {
+		t.w.bytes(t.narrowOthers())
 	}
-	if t.o.Width < 100 {
-		heads = slices.Delete(heads, packetsColumn, packetsColumn+1)
-		for i := range rows {
-			rows[i] = slices.Delete(rows[i], packetsColumn, packetsColumn+1)
-		}
-	}
-	t.w.bytes(Short(heads, rows, peersColumn, t.o.Width))
 	for _, o := range t.others.rows {
 		// Which of the ports is the server's shows in the first line.
 		if _, to, ok := strings.Cut(o.peers, " > "); ok && o.end.midstream && o.end.protocol == "" && o.end.stream > 0 {
@@ -254,13 +245,51 @@ func (t *table) listOthers() {
 			break
 		}
 	}
-	if n := t.others.total - int64(len(rows)); n > 0 {
+	if n := t.others.total - int64(len(t.others.rows)); n > 0 {
 		t.w.bytes(append(appendCount(nil, n, "more connection", "more connections"), '\n'))
 	}
 }
 
-// The columns of that table that give way.
-const (
-	peersColumn   = 1
-	packetsColumn = 3
-)
+// narrowOthers draws the table of connections. Where a line is short, the number
+// of packets gives way, then the time: addresses and ports tell connections apart.
+func (t *table) narrowOthers() []byte {
+	heads := []string{"", "connection", "protocol", "packets", "bytes", "time", "end"}
+	rows := make([][]string, 0, len(t.others.rows))
+	widest := 0
+	for _, o := range t.others.rows {
+		widest = max(widest, width(o.peers))
+		rows = append(rows, []string{
+			string(record.AppendID(nil, o.id)), o.peers, cutTo(cmp.Or(o.end.protocol, "?"), maxCell), strconv.FormatInt(o.end.packets, 10),
+			string(appendBytes(nil, o.end.bytes)), string(appendDuration(nil, o.end.duration)), cutTo(o.end.how, maxCell),
+		})
+	}
+	for _, column := range []string{"packets", "time"} {
+		if t.o.Width >= 100 || column == "time" && widest <= flexRoom(heads, rows, peersColumn, t.o.Width) {
+			break
+		}
+		i := slices.Index(heads, column)
+		heads = slices.Delete(heads, i, i+1)
+		for k := range rows {
+			rows[k] = slices.Delete(rows[k], i, i+1)
+		}
+	}
+	return drawn(heads, rows, peersColumn, flexRoom(heads, rows, peersColumn, t.o.Width), cutPeers)
+}
+
+// wideOthers draws it with all that is known of each connection.
+func (t *table) wideOthers() []byte {
+	heads := []string{"", "connection", "protocol", "start (UTC)", "time", "packets", "from client", "from server", "end", "server name"}
+	rows := make([][]string, 0, len(t.others.rows))
+	for _, o := range t.others.rows {
+		e := o.end
+		rows = append(rows, []string{
+			string(record.AppendID(nil, o.id)), o.peers, cutTo(cmp.Or(e.protocol, "?"), maxCell), time.Unix(0, e.start).UTC().Format("2006-01-02 15:04:05.000"),
+			string(appendDuration(nil, e.duration)), strconv.FormatInt(e.packets, 10), string(appendBytes(nil, e.client)), string(appendBytes(nil, e.bytes-e.client)),
+			cutTo(e.how, maxCell), cutTo(e.name, 2*maxCell),
+		})
+	}
+	return drawn(heads, rows, peersColumn, flexRoom(heads, rows, peersColumn, t.o.Width), cutPeers)
+}
+
+// peersColumn is the column of that table that gives way.
+const peersColumn = 1

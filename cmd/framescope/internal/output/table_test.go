@@ -237,10 +237,13 @@ func noWebSocket() (all []record.Record) {
 	for i, p := range []string{"tls", "http", "", "http2", "tls"} {
 		c := recordtest.Conn(int64(i + 1))
 		if i == 3 {
-			c = &record.Conn{ID: 4, Source: netip.MustParseAddrPort("[2001:470:e5bf:dead:4957:2174:e82c:4887]:63943"), Destination: netip.MustParseAddrPort("[2607:f8b0:400c:c03::1a]:25")}
+			c = &record.Conn{ID: 4, Start: recordtest.Start, Source: netip.MustParseAddrPort("[2001:470:e5bf:dead:4957:2174:e82c:4887]:63943"), Destination: netip.MustParseAddrPort("[2607:f8b0:400c:c03::1a]:25")}
 		}
 		e := end(c, []string{"fin", "rst", "refused", "open", "evicted"}[i], record.Client, float64(i)*7.3, 0)
 		e.Protocol = p
+		if p == "tls" {
+			e.ServerName = "chat" + strings.Repeat("-and-more", 2*i) + ".example"
+		}
 		all = append(all, &record.HTTP{Head: recordtest.Head(c, record.None, 1, 2, 3), Request: record.Request{Method: "GET", Target: "/"}}, e)
 	}
 	s := summary(5, 0, 0)
