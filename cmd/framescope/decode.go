@@ -89,6 +89,19 @@ func decodeFiles(std stdio, f *decodeFlags, files []string) error {
 			return ok
 		}
 	}
+	var matched atomic.Bool
+	if pass := cfg.Match; f.filter != "" {
+		types := opts.Types
+		if types == 0 {
+			types = output.DefaultTypes(f.format)
+		}
+		cfg.Match = func(r record.Record) bool {
+			if !matched.Load() && types.Has(r.Type()) && opts.Match(r) {
+				matched.Store(true)
+			}
+			return pass(r)
+		}
+	}
 	d.cfg = cfg
 	if d.filter, err = newFileFilter(f.capture); err != nil {
 		return err
@@ -128,6 +141,8 @@ func decodeFiles(std stdio, f *decodeFlags, files []string) error {
 			"no connection has that port, or its bytes do not fit; see: framescope decode --select conn"})
 	case f.hexdump != "" && !dumped.Load() && code == exitDone:
 		complain(std.err, hinted{errors.New("no frame matches --hexdump"), "try: --hexdump all"})
+	case f.filter != "" && !matched.Load() && code == exitDone:
+		complain(std.err, errors.New("no record to print matches --filter "+shellQuote(f.filter)))
 	}
 	if code != exitDone {
 		return status(code)

@@ -63,8 +63,11 @@ func (p *parser) unknownField(t token) error {
 	if typ, ok := record.ParseType(name); ok {
 		return p.hint(t, msg, "did you mean type == "+typ.String()+"?")
 	}
-	if slices.Contains(protocol.Names(), name) || slices.Contains(protocol.DatagramNames(), name) {
+	switch {
+	case slices.Contains(protocol.Names(), name), slices.Contains(protocol.DatagramNames(), name), name == "websocket", name == "igmp", name == "mld":
 		return p.hint(t, msg, "did you mean network.protocol == "+name+"?")
+	case name == "tcp", name == "udp":
+		return p.hint(t, msg, "did you mean network.transport == "+name+"?")
 	}
 	names := slices.Concat(allNames(), record.Aliases())
 	if near := nearest(name, names); near != "" {

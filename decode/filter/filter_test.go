@@ -278,6 +278,18 @@ func TestErrors(t *testing.T) {
   ws_frame
   ^^^^^^^^
   did you mean type == ws_frame?`},
+		{"dns", `there is no field "dns"
+  dns
+  ^^^
+  did you mean network.protocol == dns?`},
+		{"quic", `there is no field "quic"
+  quic
+  ^^^^
+  did you mean network.protocol == quic?`},
+		{"UDP", `there is no field "UDP"
+  UDP
+  ^^^
+  did you mean network.transport == udp?`},
 		{"ip.adr == 10.0.0.1", `there is no field "ip.adr"
   ip.adr == 10.0.0.1
   ^^^^^^

@@ -14,7 +14,8 @@ import (
 type others struct {
 	total    int64
 	protocol map[string]int64
-	rows     []other // the first maxOthers
+	matched  int64   // how many of them the filter selects
+	rows     []other // the first maxOthers of these
 }
 
 type other struct {
@@ -27,7 +28,7 @@ type other struct {
 // draws it is made for short ones.
 const maxOthers = 1000
 
-func (s *others) add(id int64, peers []byte, e *ending) {
+func (s *others) add(id int64, peers []byte, e *ending, selected bool) {
 	if e.protocol == "websocket" {
 		return // a filter left it out
 	}
@@ -36,6 +37,10 @@ func (s *others) add(id int64, peers []byte, e *ending) {
 	}
 	s.total++
 	s.protocol[e.protocol]++
+	if !selected {
+		return
+	}
+	s.matched++
 	if len(s.rows) < maxOthers {
 		s.rows = append(s.rows, other{id, string(peers), e})
 	}
@@ -75,7 +80,7 @@ func (t *table) summary(p *parts) {
 	skipped := p.int()
 	var skips []skip
 	missing, undecoded = max(missing, t.missing), max(undecoded, t.undecoded)
-	listed := !t.shown && sessions == 0 && failed == 0
+	listed := !t.shown && sessions == 0 && failed == 0 && t.others.matched > 0
 	if listed {
 		t.listOthers()
 	}
@@ -245,7 +250,7 @@ func (t *table) listOthers() {
 			break
 		}
 	}
-	if n := t.others.total - int64(len(t.others.rows)); n > 0 {
+	if n := t.others.matched - int64(len(t.others.rows)); n > 0 {
 		t.w.bytes(append(appendCount(nil, n, "more connection", "more connections"), '\n'))
 	}
 }

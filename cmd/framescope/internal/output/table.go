@@ -113,7 +113,7 @@ func (t *table) over(id int64, peers, file []byte, e *ending, selected bool) {
 	t.undecoded += e.undecoded + e.lost
 	g := t.groups[id]
 	if g == nil && (!selected || !t.asked && e.protocol != "websocket") {
-		t.others.add(id, peers, e)
+		t.others.add(id, peers, e, selected)
 		return
 	}
 	g = t.group(id, peers, file)
@@ -123,7 +123,7 @@ func (t *table) over(id int64, peers, file []byte, e *ending, selected bool) {
 	}
 	g.sawWS = g.sawWS || e.protocol == "websocket"
 	if !g.visible {
-		t.others.add(id, peers, e)
+		t.others.add(id, peers, e, selected)
 		t.drop(g)
 		return
 	}
