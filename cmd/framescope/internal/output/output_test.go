@@ -399,7 +399,7 @@ func TestLive(t *testing.T) {
 		"    RST from server, without a close frame, after 1 s   2 messages, 11 B      ok\n")
 	feed(t, p, e, end(b, "rst", record.Server, 1, 2))
 	sees("\nC2 (continued)  10.0.0.7:51884 > 10.0.0.2:8765                             error\n" +
-		"    RST from server, without a close frame, after 1 s   2 messages, 9 B    error\n")
+		"    RST from server, without a close frame, after 1 s   2 messages, 9 B\n")
 	if n := strings.Count(out.String(), "error: invalid-utf8"); n != 1 {
 		t.Errorf("the finding was explained %d times", n)
 	}

@@ -400,7 +400,12 @@ func (t *table) part(g *group) {
 
 // finish prints the rest of a group and how it ended.
 func (t *table) finish(g *group) {
-	told := !g.started && g.ended
+	told := g.ended
+	if g.started {
+		// A heading that comes now says it, unless it is what the end is to say.
+		verdict, _ := t.verdict(g)
+		told = g.ended && t.last != g.id && verdict != "ok" && verdict != "open"
+	}
 	t.part(g)
 	t.w.bytes(t.endOf(g, told))
 	t.shown = t.shown || g.sawWS || g.declared
