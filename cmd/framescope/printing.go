@@ -144,13 +144,13 @@ func (f *printFlags) plan(std stdio) (cfg flow.Config, o output.Options, err err
 		cfg.Digest = cfg.Digest || match.Uses("websocket.sha256")
 		cfg.Full = cfg.Full || usesPayload(match)
 	}
+	var dumped *filter.Filter
 	if f.hexdump != "" {
 		expr := f.hexdump
 		if expr == "all" {
 			expr = ""
 		}
-		dumped, err := compileFilter("--hexdump", expr)
-		if err != nil {
+		if dumped, err = compileFilter("--hexdump", expr); err != nil {
 			return cfg, o, err
 		}
 		also := cfg.Match
@@ -177,6 +177,12 @@ func (f *printFlags) plan(std stdio) (cfg flow.Config, o output.Options, err err
 		if err := f.declareFraming(&cfg, v); err != nil {
 			return cfg, o, err
 		}
+	}
+	if err := checkDeclared("--filter", f.filter, match, cfg.Framings); err != nil {
+		return cfg, o, err
+	}
+	if err := checkDeclared("--hexdump", f.hexdump, dumped, cfg.Framings); err != nil {
+		return cfg, o, err
 	}
 	if !f.showSecrets {
 		cfg.Redact = record.NewRedactor()

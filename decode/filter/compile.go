@@ -7,7 +7,7 @@ import (
 )
 
 // A test decides about one value; which of its functions is set depends on the
-// kind of the field.
+// kind of the field. Of a number that has a text, too, either may pass.
 type test struct {
 	num func(int64) bool
 	str func(string) bool
@@ -68,6 +68,10 @@ func (n *node) values() func(r record.Record) (some, pass bool) {
 		for i := range f.Len(r) {
 			var ok, good bool
 			switch {
+			case t.num != nil && t.str != nil:
+				n, number := f.Int(r, i)
+				s, text := f.Str(r, i)
+				ok, good = number || text, number && t.num(n) || text && t.str(s)
 			case t.num != nil:
 				var v int64
 				if v, ok = f.Int(r, i); ok {

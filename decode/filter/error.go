@@ -80,6 +80,9 @@ func (p *parser) unknownField(t token) error {
 	return p.hint(t, msg, "docs/output.md lists the fields")
 }
 
+// Nearest returns the candidate that s may have been meant to be, or "".
+func Nearest(s string, candidates []string) string { return nearest(s, candidates) }
+
 // nearest returns the candidate that s may have been meant to be, or "".
 func nearest(s string, candidates []string) string {
 	if s == "" || len(s) > 64 {

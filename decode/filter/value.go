@@ -20,6 +20,8 @@ func (p *parser) test(n *node, at token) (t test, err error) {
 		t.num, err = p.boolTest(n, at)
 	case record.KindIP:
 		t.ip, err = p.ipTest(n, at)
+	case record.KindEither:
+		t, err = p.eitherTest(n, at)
 	case record.KindString, record.KindPairs:
 		t.str, err = p.strTest(n, at)
 	default:
@@ -73,6 +75,40 @@ func (p *parser) numTest(n *node, kind record.Kind, at token) (func(int64) bool,
 		}, nil
 	}
 	return func(v int64) bool { return v == c }, nil
+}
+
+// eitherTest compares what may be a number, a text, or a number that has a text:
+// numbers with the number, all else with the text.
+func (p *parser) eitherTest(n *node, at token) (t test, err error) {
+	switch n.op {
+	case opLt, opLe, opGt, opGe:
+		t.num, err = p.numTest(n, record.KindInt, at)
+		return t, err
+	case opContains, opMatches:
+		t.str, err = p.strTest(n, at)
+		return t, err
+	}
+	numbers, texts := *n, *n
+	numbers.op, numbers.value = opIn, nil
+	texts.op, texts.value = opIn, nil
+	for _, v := range n.value {
+		_, notNumber := p.number(v.from)
+		if v.isRange() || v.from.kind == tokWord && notNumber == nil {
+			numbers.value = append(numbers.value, v)
+		}
+		if !v.isRange() {
+			texts.value = append(texts.value, v)
+		}
+	}
+	if len(numbers.value) > 0 {
+		if t.num, err = p.numTest(&numbers, record.KindInt, at); err != nil {
+			return t, err
+		}
+	}
+	if len(texts.value) > 0 {
+		t.str, err = p.strTest(&texts, at)
+	}
+	return t, err
 }
 
 type span[T any] struct{ from, to T }

@@ -23,10 +23,11 @@ const (
 	KindPayload              // bytes that are text if Int says 1, else written in hex; Bytes
 	KindPairs                // names and values in turn; Str
 	KindObjects              // objects, whose fields Sub lists; only JSON knows them
+	KindEither               // a number or a text, or both: Int and Str; only filters know it
 )
 
 var kindNames = [...]string{
-	"string", "int", "bool", "ms", "time", "conn", "ip", "hex", "payload", "pairs", "objects",
+	"string", "int", "bool", "ms", "time", "conn", "ip", "hex", "payload", "pairs", "objects", "int or string",
 }
 
 // String returns the kind's name in the documentation, such as "int".

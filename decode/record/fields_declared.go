@@ -1,6 +1,7 @@
 package record
 
 import (
+	"math"
 	"slices"
 	"strings"
 
@@ -102,18 +103,107 @@ var declaredRecordFields = slices.Concat([]Field{
 	}(),
 })
 
-// frameValue returns the field that picks the values of one field of a frame. In
-// its name - and _ stand for spaces, too.
+// DeclaredField returns the name of the field of a frame that a filter's field
+// picks, and false for other fields of filters.
+func DeclaredField(name string) (string, bool) {
+	field, ok := strings.CutPrefix(name, fieldValues)
+	return field, ok && field != ""
+}
+
+// SameField reports whether two names are those of one field of a frame: _, - and
+// spaces are the same, and so are capital letters.
+func SameField(a, b string) bool {
+	between := func(c byte) bool { return c == '_' || c == '-' || c == ' ' }
+	i, j := 0, 0
+	for {
+		for i < len(a) && between(a[i]) {
+			i++
+		}
+		for j < len(b) && between(b[j]) {
+			j++
+		}
+		if i == len(a) || j == len(b) {
+			return i == len(a) && j == len(b)
+		}
+		c, d := a[i], b[j]
+		if 'A' <= c && c <= 'Z' {
+			c |= 0x20
+		}
+		if 'A' <= d && d <= 'Z' {
+			d |= 0x20
+		}
+		if c != d {
+			return false
+		}
+		i, j = i+1, j+1
+	}
+}
+
+// frameValue returns the field that picks the values of one field of a frame. A
+// field has its value as it is shown, and the name of a number or the text
+// without its quotes.
 func frameValue(name string) *Field {
-	same := strings.NewReplacer("_", "", "-", "", " ", "")
-	want := same.Replace(strings.TrimPrefix(name, fieldValues))
+	want, _ := DeclaredField(name)
+	pick := func(r Record, i int) *Named {
+		if f := &r.(*Declared).Fields()[i/2]; SameField(f.Name, want) {
+			return f
+		}
+		return nil
+	}
 	return &Field{
-		Name: name, Kind: KindString, Many: true, Derived: true,
-		Doc: "Values of the field " + strings.TrimPrefix(name, fieldValues) + ".",
-		len: declaredFields,
+		Name: name, Kind: KindEither, Many: true, Derived: true,
+		Doc: "Values of the field " + want + ".",
+		len: func(r Record) int { return 2 * declaredFields(r) },
+		num: func(r Record, i int) (int64, bool) {
+			if f := pick(r, i); f != nil && i%2 == 0 {
+				return f.number()
+			}
+			return 0, false
+		},
 		str: func(r Record, i int) (string, bool) {
-			f := &r.(*Declared).Fields()[i]
-			return f.Value, strings.EqualFold(same.Replace(f.Name), want)
+			f := pick(r, i)
+			switch {
+			case f == nil:
+				return "", false
+			case i%2 == 0:
+				return f.Value, true
+			case f.Numeric:
+				_, word, ok := strings.Cut(f.Value, " ")
+				return word, ok
+			}
+			return unquoted(f.Value)
 		},
 	}
+}
+
+// unquoted returns the text between the quotes of a value, and false where it has
+// none.
+func unquoted(value string) (string, bool) {
+	if n := len(value); n > 1 && value[0] == '"' && value[n-1] == '"' {
+		return value[1 : n-1], true
+	}
+	return "", false
+}
+
+// number returns the value of a field as a number: of one that is a number, or of
+// a text of decimal digits. What is too large is the largest.
+func (f *Named) number() (int64, bool) {
+	if f.Numeric {
+		return int64(min(f.Number, math.MaxInt64)), true
+	}
+	text := f.Value
+	if s, ok := unquoted(text); ok {
+		text = s
+	}
+	if text == "" || len(text) > 18 {
+		return 0, false
+	}
+	var v int64
+	for _, c := range []byte(text) {
+		if c < '0' || c > '9' {
+			return 0, false
+		}
+		v = 10*v + int64(c-'0')
+	}
+	return v, true
 }
