@@ -38,8 +38,6 @@ type frameDump struct {
 	p       framePrinter
 	base    int64 // offset of the first byte that is decoded
 	frames  int64
-	before  int64 // the frames before the first fault
-	inside  bool  // the last one is not complete
 	end     int64 // of what was decoded, or given up
 	lost    bool
 	first   []byte        // the beginning of a payload that has fields
@@ -49,7 +47,11 @@ type frameDump struct {
 	fields  []framing.Field
 	faults  int
 	err     error
-	resumed int64 // where decoding went on after the first fault; -1: nowhere
+	inside  bool   // a frame was begun and has not ended
+	in      int64  // the frame that the first fault is in; 0: it is in none
+	before  int64  // frames before the first fault
+	resumed int64  // where decoding went on after the first fault; -1: nowhere
+	start   []byte // what the input begins with
 	window  []byte
 	at      int64 // offset of window
 }
@@ -76,6 +78,9 @@ func dumpFrames(std stdio, f *hexdumpFlags, fr *framing.Framing, r io.Reader, na
 		k, readErr = r.Read(buf[keep:])
 		fd.at += int64(n - keep)
 		n = keep + k
+		if len(fd.start) < startBytes {
+			fd.start = append(fd.start, buf[keep:n][:min(k, startBytes-len(fd.start))]...)
+		}
 		fd.window = buf[:n]
 		fd.feed(buf[keep:n])
 		if fd.lost && len(fr.Magics()) == 0 {
@@ -104,13 +109,17 @@ func dumpFrames(std stdio, f *hexdumpFlags, fr *framing.Framing, r io.Reader, na
 		return nil
 	}
 	hint := "before it: " + output.Count(fd.before, "frame", "frames")
-	switch {
-	case fd.resumed >= 0 && fd.faults > 1:
-		hint = fmt.Sprintf("and %d more; %s in all", fd.faults-1, output.Count(fd.frames, "frame", "frames"))
-	case fd.resumed >= 0:
-		hint = fmt.Sprintf("decoding went on at the next magic, offset %d", fd.resumed)
-	case fd.faults > 1:
-		hint = fmt.Sprintf("and %d more", fd.faults-1)
+	if fd.in > 0 {
+		hint = fmt.Sprintf("in frame %d of %d", fd.in, fd.frames)
+	}
+	if fd.resumed >= 0 {
+		hint += fmt.Sprintf("; decoding went on at the next magic, offset %d", fd.resumed)
+	}
+	if fd.faults > 1 {
+		hint += "; " + output.Count(int64(fd.faults-1), "more error", "more errors")
+	}
+	if other := otherInput(fd.start); other != "" {
+		hint += "\n  " + other
 	}
 	if from == framing.Either && fr.Sided() {
 		hint += "\n  say who sent the bytes: --dir client or --dir server"
@@ -124,7 +133,7 @@ func (fd *frameDump) feed(b []byte) {
 		if err != nil {
 			fd.flush()
 			fd.fault(err)
-			fd.lost = true
+			fd.lost, fd.inside = true, false
 			fd.end = fd.d.Offset()
 			continue
 		}
@@ -135,9 +144,8 @@ func (fd *frameDump) feed(b []byte) {
 					fd.resumed = fd.base + c.HeaderOff
 				}
 			}
-			fd.lost = false
+			fd.lost, fd.inside = false, true
 			fd.frames++
-			fd.inside = true
 			fd.fields = c.Header.AppendFields(fd.fields[:0])
 			fd.p.begin(fd.frames, c, fd.fields)
 			fd.first, fd.held = fd.first[:0], true
@@ -219,9 +227,9 @@ func (fd *frameDump) fault(err error) {
 	}
 	fd.p.fault(&shown, around, fd.base+off, framing.Extent(err))
 	if fd.faults++; fd.err == nil {
-		fd.err, fd.before = &shown, fd.frames
-		if fd.inside {
-			fd.before--
+		fd.err = &shown
+		if fd.before = fd.frames; fd.inside {
+			fd.in = fd.frames
 		}
 	}
 }
