@@ -28,11 +28,13 @@ func (e *TextError) Error() string {
 	return fmt.Sprintf("line %d, column %d: %s", e.Line, e.Column, e.Text)
 }
 
-// A Text turns hex text into bytes, line by line. It reads rows of hexdump, xxd,
+// A Text turns hex text into bytes, line by line. It reads rows of hexdump, xxd, od,
 // tcpdump -x and -X, Wireshark; plain hex digits with or without separators
-// and 0x or \x before them; and literals of Python, C and Go strings such as
-// b'\x81\x05Hello'. What a row is follows from the row itself; lines that are
-// none are passed over where the first row has an offset.
+// and 0x or \x before them, also behind words and a colon; literals of Python, C
+// and Go strings such as b'\x81\x05Hello'; and lists of numbers such as
+// []byte{0x81, 0x05}. What a row is follows from the row itself; lines that are
+// none are passed over where the first row has an offset. A ">" before a line, as
+// quoted mail has it, does not count.
 //
 // A "*" repeats the row before up to the offset of the next one; all of them
 // together stand for 1 GiB at most.
@@ -49,6 +51,9 @@ type Text struct {
 	star  bool
 	again int64 // bytes that were repeated
 	quote *literal
+	od    *octalDump
+	list  list
+	words int // the first line that was taken for words
 	out   []byte
 	err   error
 }
@@ -71,10 +76,13 @@ func (t *Text) read(s []byte) error {
 	if t.quote != nil {
 		return t.literal(s, 0)
 	}
-	body := bytes.TrimLeft(s, " \t")
+	body := bytes.TrimLeft(s, " \t>")
 	at := len(s) - len(body)
 	if len(body) == 0 {
 		return nil
+	}
+	if t.list != noList {
+		return t.numbers(s, at)
 	}
 	if !t.rows {
 		if i := literalStart(body); i >= 0 {
@@ -83,6 +91,12 @@ func (t *Text) read(s []byte) error {
 		}
 	}
 	if t.rows || !t.begun {
+		if t.od == nil && !t.begun {
+			t.od = startOctal(body)
+		}
+		if t.od != nil {
+			return t.octalRow(body)
+		}
 		off, rest, colon, ok := rowOffset(body)
 		if ok && (t.rows || rowLike(body, rest, colon)) {
 			t.rows, t.begun = true, true
@@ -92,7 +106,18 @@ func (t *Text) read(s []byte) error {
 			t.star = t.star || string(bytes.TrimRight(body, " ")) == "*"
 			return nil // a heading, or words between packets
 		}
+		if i := listStart(body); i >= 0 {
+			t.begun, t.list = true, inList
+			return t.numbers(s, at+i)
+		}
+		if i := labelled(body); i >= 0 {
+			t.begun = true
+			return t.plain(s, at+i)
+		}
 		if prose(body) {
+			if t.words == 0 {
+				t.words = t.line
+			}
 			return nil
 		}
 	}
@@ -294,6 +319,9 @@ func (t *Text) Close() error {
 	}
 	if t.err == nil && !t.begun {
 		t.err = t.fault(0, "no hex digits were found")
+		if t.words > 0 {
+			t.err = &TextError{t.words, 1, "this was taken for words, and no hex digits follow"}
+		}
 	}
 	return t.err
 }
