@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"unicode/utf8"
@@ -12,6 +13,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"framescope/cmd/framescope/internal/output"
+	"framescope/decode/filter"
 	"framescope/decode/framing"
 )
 
@@ -68,7 +70,10 @@ func explainFraming(std stdio, name string) error {
 		}
 		b.WriteString("# It is built in as code: the language cannot express it.\n")
 	} else {
-		what := []string{fmt.Sprintf("headers of up to %d bytes", f.MaxHeader()), fmt.Sprintf("payloads of up to %d", f.MaxPayload())}
+		what := []string{"headers of up to " + wholeSize(int64(f.MaxHeader())), "payloads of up to " + wholeSize(f.MaxPayload())}
+		if file, _, _ := strings.Cut(name, ","); !slices.Contains(framing.Names(), file) {
+			what[0] = output.Visible(file) + ": right; " + what[0]
+		}
 		for _, m := range f.Magics() {
 			what = append(what, fmt.Sprintf("recognised by % x", m))
 		}
@@ -76,6 +81,18 @@ func explainFraming(std stdio, name string) error {
 	}
 	_, err = std.out.WriteString(b.String())
 	return err
+}
+
+// wholeSize returns a number of bytes without rounding it.
+func wholeSize(n int64) string {
+	units := []string{"", "KiB", "MiB", "GiB", "TiB"}
+	if n == 0 || n%1024 != 0 {
+		return output.Count(n, "byte", "bytes")
+	}
+	for n%1024 == 0 && len(units) > 1 {
+		n, units = n/1024, units[1:]
+	}
+	return strconv.FormatInt(n, 10) + " " + units[0]
 }
 
 // maxSpecFile bounds the file of a declaration.
@@ -120,7 +137,7 @@ func findFraming(arg string) (*framing.Framing, error) {
 	file, openErr := os.Open(name)
 	if openErr != nil {
 		if errors.Is(openErr, os.ErrNotExist) && !strings.ContainsAny(name, "./\\") {
-			return nil, hinted{fmt.Errorf("there is no framing %q, nor a file of that name", name), "there are: " + strings.Join(framing.Names(), ", ")}
+			return nil, hinted{fmt.Errorf("there is no framing %q, nor a file of that name", name), didYouMean(name, framing.Names()) + "there are: " + strings.Join(framing.Names(), ", ")}
 		}
 		return nil, hinted{openErr, "framescope framings lists those that are built in"}
 	}
@@ -137,6 +154,15 @@ func findFraming(arg string) (*framing.Framing, error) {
 		return nil, fmt.Errorf("%s has no magic to choose", name)
 	}
 	return f, nil
+}
+
+// didYouMean returns a question about the one of names that name may stand for,
+// and a space; or "".
+func didYouMean(name string, names []string) string {
+	if near := filter.Nearest(strings.ToLower(name), names); near != "" {
+		return "did you mean " + near + "? "
+	}
+	return ""
 }
 
 // explainSpec shows the line of a declaration that is wrong.

@@ -77,8 +77,17 @@ func (f *Framing) Magics() [][]byte { return f.magics }
 // MaxHeader is the length of the longest header in bytes.
 func (f *Framing) MaxHeader() int { return f.maxHeader }
 
-// MaxPayload is the length of the longest payload in bytes.
-func (f *Framing) MaxPayload() int64 { return f.maxPayload }
+// MaxPayload is the length of the longest payload in bytes that a header may
+// announce.
+func (f *Framing) MaxPayload() (most int64) {
+	if f.native != nil {
+		return f.maxPayload
+	}
+	for i := range f.variants {
+		most = max(most, f.variants[i].longest())
+	}
+	return most
+}
 
 // Sided reports whether the framing tells more where it is known who sent the
 // bytes: some frames are then of one side.

@@ -34,3 +34,28 @@ func TestFieldNames(t *testing.T) {
 		t.Error("http1 has any field")
 	}
 }
+
+func TestMaxPayload(t *testing.T) {
+	for _, row := range []struct {
+		fields string
+		want   int64
+	}{
+		{"[{name: n, size: 2, counts: payload}]", 65535},
+		{"[{name: n, size: 2, counts: payload, max: 4K}]", 4096},
+		{"[{name: n, size: 4, counts: payload}]", 1 << 20},
+		{"[{name: n, size: 8, counts: payload}]", 1 << 20},
+		{"[{name: n, size: 2, counts: payload, max: 10, times: 4, plus: -8}]", 32},
+		{"[{name: a, size: 1}, {name: n, size: 1, counts: whole}, {name: b, size: 3}]", 250},
+		{"[{name: a, size: 1}, {name: n, size: 1, counts: rest}, {name: b, size: 3}]", 252},
+		{"[{name: n, size: 1, max: 4, counts: whole}, {name: b, size: 8}]", 0},
+		{"[{name: a, size: 1}]", 0},
+	} {
+		f, err := Parse([]byte("name: a\nlimits: {payload: 1M}\nfields: "+row.fields+"\n"), Options{})
+		if err != nil {
+			t.Fatal(row.fields, err)
+		}
+		if got := f.MaxPayload(); got != row.want {
+			t.Errorf("%s: %d, want %d", row.fields, got, row.want)
+		}
+	}
+}
