@@ -20,6 +20,8 @@ const (
 	Canonical Layout = iota
 	// XXD is the layout of xxd: bytes in pairs, every row, no last line.
 	XXD
+	// Plain is the layout of xxd -p: hex digits alone, 30 bytes in a row.
+	Plain
 )
 
 // MaxColumns is how many bytes a row may have.
@@ -33,7 +35,7 @@ type Writer struct {
 	// Layout is Canonical unless it is set.
 	Layout Layout
 	// Columns is the number of bytes in a row, up to MaxColumns; 0 stands for
-	// 16.
+	// what is usual: 16, and 30 of Plain.
 	Columns int
 	// Off is the offset of the first byte.
 	Off int64
@@ -52,6 +54,8 @@ type Writer struct {
 // columns returns Columns within its bounds.
 func (w *Writer) columns() int {
 	switch {
+	case w.Columns <= 0 && w.Layout == Plain:
+		return 30
 	case w.Columns <= 0:
 		return 16
 	case w.Columns > MaxColumns:
@@ -106,9 +110,15 @@ func (w *Writer) whole(row []byte) {
 }
 
 func (w *Writer) line(off int64, row []byte) {
-	if w.Layout == XXD {
+	switch w.Layout {
+	case XXD:
 		w.out = appendXXD(w.out, off, row, w.columns())
-	} else {
+	case Plain:
+		for _, c := range row {
+			w.out = appendByte(w.out, c)
+		}
+		w.out = append(w.out, '\n')
+	default:
 		w.out = AppendRow(w.out, off, row, w.columns())
 	}
 	if len(w.out) >= flushAt {

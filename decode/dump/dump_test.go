@@ -140,6 +140,18 @@ func TestAgainstXXD(t *testing.T) {
 			}
 		}
 	}
+	for range 100 {
+		b, cols := input(r), 1+r.IntN(60)
+		for _, c := range []int{0, cols} {
+			args := []string{"-p"}
+			if c > 0 {
+				args = append(args, "-c", fmt.Sprint(c))
+			}
+			if got, want := write(t, Writer{Layout: Plain, Columns: c}, b, r), tool(t, b, "xxd", args...); got != want {
+				t.Fatalf("plain, %d columns: got\n%s\nwant\n%s", c, got, want)
+			}
+		}
+	}
 	big := Writer{Layout: XXD, Off: 5<<30 + 7}
 	if got := write(t, big, []byte("abc"), nil); !strings.HasPrefix(got, "140000007: 6162 63 ") {
 		t.Errorf("%s", got)
@@ -152,6 +164,29 @@ func text(t *testing.T, s string) (string, error) {
 	x := Text{W: &out}
 	_, err := x.ReadFrom(strings.NewReader(s))
 	return out.String(), err
+}
+
+// What od writes is read, whatever its offsets and groups are.
+func TestAgainstOD(t *testing.T) {
+	r := rand.New(rand.NewPCG(7, 8))
+	for range 60 {
+		b := input(r)
+		if len(b) == 0 {
+			continue
+		}
+		for _, args := range []string{"-t x1", "-t x1z", "-A d -t x1 -v", "-A x -t x1 -v", "-x", "-A d -t x1", "-A x -t x1z", "-t x4", "-t x8", "-A d -v -t x2"} {
+			if strings.HasPrefix(args, "-A x") && len(b) < 16 {
+				continue // plain digits may look like that
+			}
+			dumped := tool(t, b, "od", strings.Fields(args)...)
+			if lines := strings.Split(dumped, "\n"); lines[1] == "*" && (args == "-x" || args == "-A d -t x1") {
+				continue // what tells the base of offsets may come too late
+			}
+			if got, err := text(t, dumped); err != nil || got != string(b) {
+				t.Fatalf("od %s: %v\n%s", args, err, dumped)
+			}
+		}
+	}
 }
 
 // What was dumped is read back.

@@ -11,6 +11,8 @@ import (
 type octalDump struct {
 	group int   // bytes in a group
 	base  int64 // of the offsets: 8, 10 or 16; 0 while nothing tells
+	// digits and row are a row behind a "*" while the base is not known.
+	digits, row []byte
 }
 
 // startOctal returns the dump that b is the first row of, or nil. Its offset is 0.
@@ -49,6 +51,9 @@ func hexDigits(b []byte) bool {
 func (t *Text) octalRow(b []byte) error {
 	t.rows, t.begun = true, true
 	if string(bytes.TrimRight(b, " ")) == "*" {
+		if err := t.settle(nil); err != nil {
+			return err
+		}
 		t.star = true
 		return nil
 	}
@@ -65,7 +70,42 @@ func (t *Text) octalRow(b []byte) error {
 			row = append(row, decode.HexDigit(f[i])<<4|decode.HexDigit(f[i+1]))
 		}
 	}
+	if err := t.settle(fields[0]); err != nil {
+		return err
+	}
+	if t.star && t.od.base == 0 {
+		t.od.digits, t.od.row = bytes.Clone(fields[0]), row
+		return nil
+	}
 	return t.row(t.offset(fields[0]), row)
+}
+
+// settle takes the row that waits for the base of offsets. digits are those of the
+// next row, nil where there is none.
+func (t *Text) settle(digits []byte) error {
+	d := t.od
+	if d == nil || d.digits == nil {
+		return nil
+	}
+	first, row := d.digits, d.row
+	d.digits, d.row = nil, nil
+	next := t.off + int64(len(t.wait))
+	for _, base := range d.bases() {
+		at, behind := inBase(first, base), inBase(digits, base)
+		if at > next && behind > at && behind <= at+int64(len(row)) && (behind == at+int64(len(row)) || d.group > 1) {
+			d.base = base
+			break
+		}
+	}
+	return t.row(t.offset(first), row)
+}
+
+// bases are those that offsets may have, the usual one of the dump first.
+func (d *octalDump) bases() []int64 {
+	if d.group == 2 {
+		return []int64{16, 8, 10} // hexdump's
+	}
+	return []int64{8, 16, 10} // od's
 }
 
 // offset returns the offset that digits are. Their base follows from the second
@@ -76,10 +116,7 @@ func (t *Text) offset(digits []byte) int64 {
 		return inBase(digits, d.base)
 	}
 	next := t.off + int64(len(t.wait))
-	bases := []int64{16, 8, 10}
-	if d.group == 1 {
-		bases = []int64{8, 16, 10} // od's
-	}
+	bases := d.bases()
 	if inBase(digits, 16) < 8 {
 		return inBase(digits, 16) // the same in all
 	}

@@ -310,7 +310,10 @@ func (t *Text) Close() error {
 		t.flush()
 		return t.err
 	}
-	if t.err = t.emit(t.wait); t.err == nil {
+	if t.err = t.settle(nil); t.err == nil {
+		t.err = t.emit(t.wait)
+	}
+	if t.err == nil {
 		t.err = t.flush()
 	}
 	t.wait = nil
