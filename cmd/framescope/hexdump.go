@@ -2,10 +2,12 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -14,6 +16,7 @@ import (
 
 	"framescope/cmd/framescope/internal/output"
 	"framescope/decode/dump"
+	"framescope/decode/filter"
 	"framescope/decode/framing"
 )
 
@@ -22,11 +25,11 @@ type hexdumpFlags struct {
 	format, framing, from, payload, color, diff string
 	offset, length                              byteCount
 	columns, width                              int
-	hex, reverse, all                           bool
+	hex, reverse, all, canonical, plain         bool
 }
 
 // dumpFormats are the formats of `framescope hexdump`.
-var dumpFormats = []string{"canonical", "xxd", "annotated", "json"}
+var dumpFormats = []string{"canonical", "xxd", "plain", "annotated", "json"}
 
 func newHexdump(std stdio) *cobra.Command {
 	f := hexdumpFlags{length: -1}
@@ -39,8 +42,9 @@ bits and its value. The framing is one that is built in or a file that declares
 one (framescope framings). Where the bytes break it, the place is marked, and
 decoding goes on at the next magic of the framing, if it has one.
 
-With --hex the input is hex text: what tcpdump -x, Wireshark, hexdump or xxd
-print, plain digits, or a literal such as b'\x81\x05Hello'.
+With --hex the input is hex text: what tcpdump -x, Wireshark, hexdump, xxd or
+od -t x1 print, plain digits, or a literal such as b'\x81\x05Hello' or
+[]byte{0x81, 0x05}; quoted with "> ", too.
 
 Exit status: 0 done, and nothing differs with --diff; 1 the inputs of --diff
 differ; 2 wrong usage, input that cannot be read, or bytes that break the framing,
@@ -64,7 +68,9 @@ after everything that could be decoded was printed; 3 a file that you may not re
 	fl := c.Flags()
 	fl.SortFlags = false
 	fl.StringVar(&f.framing, "framing", "", "the framing: a `name`, or a file that declares one; options behind commas: order=little, max=BYTES, magic=NUMBER")
-	fl.StringVar(&f.format, "format", "", "canonical, xxd, annotated or json; annotated with --framing, else canonical")
+	fl.StringVar(&f.format, "format", "", "canonical, xxd, plain, annotated or json; annotated with --framing, else canonical")
+	fl.BoolVarP(&f.canonical, "canonical", "C", false, "--format canonical, as hexdump -C")
+	fl.BoolVarP(&f.plain, "plain", "p", false, "--format plain: hex digits alone, as xxd -p")
 	fl.VarP(&f.offset, "offset", "s", "`bytes` to pass over before the first one, such as 4096, 0x1000 or 4K")
 	fl.VarP(&f.length, "length", "n", "`bytes` to read at most; -1: all")
 	fl.BoolVar(&f.hex, "hex", false, "the input is hex text")
@@ -114,6 +120,18 @@ func (n *byteCount) Set(v string) error {
 
 // check looks at flags that do not go together.
 func (f *hexdumpFlags) check() error {
+	for _, short := range []struct {
+		flag, format string
+		set          bool
+	}{{"-C", "canonical", f.canonical}, {"-p", "plain", f.plain}} {
+		if !short.set || f.reverse && f.format == "" {
+			continue
+		}
+		if f.format != "" && f.format != short.format {
+			return fmt.Errorf("%s: expected no --format %s", short.flag, f.format)
+		}
+		f.format = short.format
+	}
 	if f.format == "" {
 		f.format = "canonical"
 		if f.framing != "" {
@@ -131,7 +149,7 @@ func (f *hexdumpFlags) check() error {
 	case !framed && f.framing != "":
 		return fmt.Errorf("--format %s: expected annotated or json with --framing", f.format)
 	case f.diff != "" && framed:
-		return errors.New("--diff: expected no --framing")
+		return hinted{errors.New("--diff: expected no --framing: it compares bytes"), "to compare frames, dump both: diff <(framescope hexdump --framing ... A) <(framescope hexdump --framing ... B)"}
 	case f.offset < 0:
 		return fmt.Errorf("--offset %d: expected 0 or more", f.offset)
 	case f.length < -1:
@@ -205,10 +223,13 @@ func hexdump(std stdio, f *hexdumpFlags, name string) error {
 		return dumpFrames(std, f, fr, r, name, width, color)
 	}
 	w := dump.Writer{W: std.out, Columns: f.columns, Off: in.off, All: f.all}
-	if f.format == "xxd" {
+	switch f.format {
+	case "xxd":
 		w.Layout = dump.XXD
+	case "plain":
+		w.Layout = dump.Plain
 	}
-	if f.columns == 0 && (f.width > 0 || terminal(std.out)) {
+	if f.columns == 0 && w.Layout != dump.Plain && (f.width > 0 || terminal(std.out)) {
 		w.Columns = dump.Fit(w.Layout, width)
 	}
 	_, err = io.CopyBuffer(struct{ io.Writer }{&w}, struct{ io.Reader }{flushing{r, &w}}, make([]byte, 64<<10))
@@ -243,7 +264,7 @@ func openBytes(std stdio, name string, offset int64) (*byteInput, error) {
 	if name != "-" {
 		var err error
 		if file, err = os.Open(name); err != nil {
-			return nil, err
+			return nil, explainMissing(name, err)
 		}
 	}
 	in := &byteInput{ReadCloser: io.NopCloser(file), off: offset}
@@ -267,6 +288,35 @@ func openBytes(std stdio, name string, offset int64) (*byteInput, error) {
 		return nil, explainBytes(name, err)
 	}
 	return in, nil
+}
+
+// explainMissing says what may have been meant by the name of a file that is not
+// there: another one beside it, or bytes.
+func explainMissing(name string, err error) error {
+	if !errors.Is(err, os.ErrNotExist) {
+		return err
+	}
+	if b := (bytes.Buffer{}); len(name) > 3 {
+		t := dump.Text{W: &b}
+		if _, e := t.ReadFrom(strings.NewReader(name)); e == nil && b.Len() > 1 {
+			return hinted{err, "for hex text try: echo " + shellQuote(name) + " | framescope hexdump --hex"}
+		}
+	}
+	dir, base := filepath.Split(name)
+	entries, e := os.ReadDir(cmp.Or(dir, "."))
+	if e != nil {
+		return err
+	}
+	var names []string
+	for _, e := range entries {
+		if !e.IsDir() {
+			names = append(names, e.Name())
+		}
+	}
+	if near := filter.Nearest(base, names); near != "" && near != base {
+		return hinted{err, "did you mean " + shellQuote(output.Visible(dir+near)) + "?"}
+	}
+	return hinted{err, "- stands for standard input"}
 }
 
 // beyond is the error for an offset that the input does not have.
@@ -364,6 +414,9 @@ func diffBytes(std stdio, f *hexdumpFlags, r io.Reader, name string, color bool)
 	}
 	if differs {
 		return status(exitFailed)
+	}
+	if _, err := fmt.Fprintf(std.out, "identical, %s\n", output.Bytes(int64(len(a)))); err != nil {
+		return fmt.Errorf("standard output: %w", err)
 	}
 	return nil
 }
