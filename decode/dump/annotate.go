@@ -28,7 +28,7 @@ type Annotator struct {
 
 	out    []byte
 	colour int
-	last   int64 // offset behind the byte whose bits were shown last
+	last   int64 // offset behind the byte that was shown last, if it stood alone
 	run    run
 	err    error
 }
@@ -127,14 +127,14 @@ func (a *Annotator) Field(off int64, depth int, b []byte, f decode.Field) {
 	if f.Bits > 0 && len(b) > 0 {
 		pattern = bits(b[0], f.Bit, f.Bits)
 	}
-	if f.Bits > 0 && len(b) == 1 && f.Bit > 0 && off+1 == a.last {
+	if f.Bits > 0 && len(b) == 1 && off+1 == a.last {
 		a.out = spaces(a.out, a.names()-10) // the byte stands in the line above
 		a.paint(colour, pattern)
 		a.out = spaces(a.out, 2)
 	} else {
 		a.head(off, row, pattern, colour)
 	}
-	if a.last = 0; f.Bits > 0 && len(b) == 1 {
+	if a.last = 0; len(b) == 1 {
 		a.last = off + 1
 	}
 	name := Safe(f.Name)

@@ -1,5 +1,7 @@
 package framing
 
+import "strings"
+
 // A part is where a field stands.
 type part byte
 
@@ -91,7 +93,7 @@ func (c *compiler) field(f *field, n *node, where part, first bool) error {
 			return err
 		}
 		f.show = map[string]show{"dec": showDec, "hex": showHex, "text": showText, "ip": showIP}[s]
-	} else if f.equals != nil && f.kind == kindUint && len(f.names) == 0 || n.get("checksum") != nil {
+	} else if f.equals != nil && f.kind == kindUint && len(f.names) == 0 && !inDigits(constantOf(n)) || n.get("checksum") != nil {
 		f.show = showHex
 	}
 	size := f.size
@@ -108,6 +110,10 @@ func (c *compiler) field(f *field, n *node, where part, first bool) error {
 	}
 	return c.checksum(f, n, where)
 }
+
+// inDigits reports whether a constant was written in decimal digits: then it is
+// shown so.
+func inDigits(n *node) bool { return n != nil && !n.quoted && strings.Trim(n.text, "0123456789_KMG") == "" }
 
 // numeric reports whether the field has a value that is a number.
 func (f *field) numeric() bool {

@@ -82,6 +82,9 @@ func (f *field) append(dst []Field, b []byte, off int, val uint64) []Field {
 	switch f.kind {
 	case kindUint:
 		if len(f.bits) > 0 {
+			out.Number, out.Numeric, out.Group = val, true, true
+			out.Value = numberText(val, nil, showHex, f.size)
+			dst = append(dst, out)
 			for i := range f.bits {
 				dst = append(dst, f.bits[i].field(f, off, val))
 			}

@@ -161,6 +161,8 @@ type Field struct {
 	Numeric bool
 	// Constant says that the framing knows the value beforehand.
 	Constant bool
+	// Group says that the fields of bits behind it are its parts.
+	Group bool
 	// Bad says what is wrong with the field.
 	Bad string
 }

@@ -33,7 +33,6 @@ func (f *field) each(add func(string)) {
 		for i := range f.bits {
 			add(f.bits[i].name)
 		}
-		return
 	case f.kind == kindPrefix:
 		add(f.name + " length")
 	case f.kind == kindHeaders:

@@ -182,13 +182,13 @@ fields:
   - {name: type, size: 1, names: {1: SMALL, 2: BIG}, strict: true}
   - {name: n, size: 1, counts: payload, when: type == SMALL}
   - {name: n, size: 4, counts: payload, when: type == BIG}
-  - {name: z, size: 1, equals: 0}`, "\x01\x01\x00x\x02\x00\x00\x00\x02\x00hi\x03", []string{`SMALL type=1 SMALL n=1 z=0x00 "x"`, `BIG type=2 BIG n=2 z=0x00 "hi"`,
+  - {name: z, size: 1, equals: 0}`, "\x01\x01\x00x\x02\x00\x00\x00\x02\x00hi\x03", []string{`SMALL type=1 SMALL n=1 z=0 "x"`, `BIG type=2 BIG n=2 z=0 "hi"`,
 			"a: offset 12: type: found 3, expected 1 or 2", "a: offset 12: type: found 3, expected 1 or 2"}},
 		{"bits of two bytes, little-endian", `
 name: a
 order: little
 fields:
-  - {name: w, size: 2, bits: [{name: hi, bits: 4}, {name: lo, bits: 12, show: hex}]}`, "\x34\x12", []string{` hi=1 lo=0x0234 ""`}},
+  - {name: w, size: 2, bits: [{name: hi, bits: 4}, {name: lo, bits: 12, show: hex}]}`, "\x34\x12", []string{` w=0x1234 hi=1 lo=0x0234 ""`}},
 		{"padding", `
 name: a
 align: 4

@@ -57,10 +57,13 @@ func (e *rows) unit(dst []byte, d *record.Declared) []byte {
 		if f.Payload {
 			inPayload = max(inPayload, f.Off+f.Len-d.Size)
 		}
-		if f.Value == "" || f.Depth > 0 && f.Bits == 0 || says(&f, d) {
+		if f.Value == "" || f.Group || f.Depth > 0 && f.Bits == 0 || says(&f, d) {
 			continue
 		}
 		text := f.Name + " " + f.Value
+		if f.Bits == 1 && f.Value == "1" {
+			text = f.Name // that it stands here says so
+		}
 		if len(text) > n.room && len(d.Payload) > inPayload {
 			break // what it says is worth more
 		}
