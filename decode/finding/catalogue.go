@@ -517,7 +517,7 @@ var catalogue = [count]Info{
 		Severity: Error, Layer: LayerProtocol,
 		Title: "bytes do not fit the framing that was declared for the port",
 		Cause: "The sender wrote a wrong length or a wrong constant, the frames before this one are not cut as the declaration says, or the port carries something else.",
-		Fix:   "Look at the frames before it: framescope decode --hexdump 'type == frame'. Correct the declaration (framescope framings NAME) or the sender.",
+		Fix:   "Look at the frames before it: framescope decode --framing NAME:PORT --hexdump all FILE (live: capture -w FILE).\nCorrect the declaration (framescope framings NAME) or the sender.",
 	},
 	FramingTruncated: {
 		Severity: Error, Layer: LayerProtocol,

@@ -52,7 +52,7 @@ func (e *rows) unit(dst []byte, d *record.Declared) []byte {
 		n.say(red, "! "+string(appendCount(nil, missing, "byte", "bytes"))+" missing")
 	}
 	n.issues(d.Issues, said)
-	inPayload := 0
+	inPayload, narrow := 0, n.room < 2*leastPayload
 	for _, f := range d.Fields() {
 		if f.Payload {
 			inPayload = max(inPayload, f.Off+f.Len-d.Size)
@@ -60,11 +60,18 @@ func (e *rows) unit(dst []byte, d *record.Declared) []byte {
 		if f.Value == "" || f.Group || f.Depth > 0 && f.Bits == 0 || says(&f, d) {
 			continue
 		}
+		if f.Bits == 1 && d.Text && !f.Payload && narrow {
+			continue
+		}
 		text := f.Name + " " + f.Value
 		if f.Bits == 1 && f.Value == "1" {
 			text = f.Name // that it stands here says so
 		}
-		if len(text) > n.room && len(d.Payload) > inPayload {
+		need := len(text)
+		if d.Text && !f.Payload {
+			need += 2 + min(len(d.Payload)-inPayload, leastPayload)
+		}
+		if need > n.room && len(d.Payload) > inPayload {
 			break // what it says is worth more
 		}
 		n.say("", safe(text))
@@ -78,6 +85,10 @@ func (e *rows) unit(dst []byte, d *record.Declared) []byte {
 	}
 	return n.end()
 }
+
+// leastPayload is how much of a text the fields of the header leave room for. Flags
+// are left out where there is room for little more.
+const leastPayload = 16
 
 // plain reports whether p is text of ASCII.
 func plain(p []byte) bool {
