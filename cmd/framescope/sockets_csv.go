@@ -71,7 +71,7 @@ func (p *csvRows) print(r *sockets.Row) error {
 			row[20] += " "
 		}
 		row[19] += strconv.Itoa(o.PID)
-		row[20] += output.Visible(o.Name)
+		row[20] += processName(o.Name)
 	}
 	row[21] = output.Visible(rec.Service)
 	if err := p.w.Write(row); err != nil {

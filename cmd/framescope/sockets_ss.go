@@ -215,7 +215,7 @@ func (p *ssRows) process(r *sockets.Row) {
 			if i > 0 {
 				b = append(b, ',')
 			}
-			b = append(append(append(b, `("`...), output.Visible(o.Name)...), `",pid=`...)
+			b = append(append(append(b, `("`...), quotedName(o.Name)...), `",pid=`...)
 			b = strconv.AppendInt(append(strconv.AppendInt(b, int64(o.PID), 10), ",fd="...), int64(o.FD), 10)
 			b = append(b, ')')
 		}

@@ -6,6 +6,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode"
 
 	"framescope/cmd/framescope/internal/output"
 	"framescope/probes/sockdiag"
@@ -209,13 +210,27 @@ func appendOwners(dst []byte, r *sockets.Row) []byte {
 			dst = append(dst, ", "...)
 		}
 		if i == 0 || o.Name != r.Owners[i-1].Name {
-			dst = append(append(dst, output.Visible(o.Name)...), ' ')
+			dst = append(append(dst, processName(o.Name)...), ' ')
 		}
 		dst = strconv.AppendInt(dst, int64(o.PID), 10)
 		dst = strconv.AppendInt(append(dst, '/'), int64(o.FD), 10)
 	}
 	return dst
 }
+
+// processName returns the name of a process as it stands among others. What would
+// read as more than a name, or as none, is quoted: processes choose their names.
+func processName(name string) string {
+	if name != "" && !strings.ContainsAny(name, `,/"`) && strings.IndexFunc(name, unicode.IsSpace) < 0 {
+		return output.Visible(name)
+	}
+	return `"` + quotedName(name) + `"`
+}
+
+var quotes = strings.NewReplacer(`\`, `\\`, `"`, `\"`)
+
+// quotedName returns a name as it stands between quotes.
+func quotedName(name string) string { return output.Visible(quotes.Replace(name)) }
 
 // appendAge appends a time as people say it: 0.3s, 12s, 4m12s, 3h2m.
 func appendAge(dst []byte, d time.Duration) []byte {
