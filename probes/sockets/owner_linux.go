@@ -79,7 +79,14 @@ func (o *Owners) iterate(w *Wanted) error {
 			continue
 		}
 		if s.PID != last {
-			last, process = s.PID, o.process(s.PID, func() string { return string(s.Comm()) })
+			last, process = s.PID, o.process(s.PID, func() string {
+				if s.TID != s.PID { // the name is that of a thread
+					if name := processName(s.PID); name != "" {
+						return name
+					}
+				}
+				return string(s.Comm())
+			})
 		}
 		o.add(s.Inode, s.FD, process)
 	}
@@ -100,8 +107,9 @@ const (
 
 // A fileDir is a process, and the directory of its files.
 type fileDir struct {
-	pid int32
-	dir string
+	pid  int32
+	dir  string
+	comm string // the process's name, from there
 }
 
 // fileDirs returns where the files of processes are. When it would cost more than
@@ -113,13 +121,19 @@ func fileDirs(all []int32, limit int64) (list []fileDir, rest []int32) {
 	cost := int64(0)
 	for i, pid := range all {
 		dir := "/proc/" + strconv.Itoa(int(pid))
-		p := fileDir{pid, dir + "/fd"}
+		p := fileDir{pid, dir + "/fd", "../comm"}
 		n := int64(16) // a guess
 		if told {
 			if n = filesOf(p.dir); n == 0 {
-				if p.dir, n = ofThread(dir + "/task/"); n == 0 {
+				threads, n := ofThreads(pid, dir+"/task/")
+				if len(threads) == 0 {
 					continue // a thread of the kernel
 				}
+				if cost += costProcess*int64(len(threads)) + n*costFile; cost > limit {
+					return list, all[i:]
+				}
+				list = append(list, threads...)
+				continue
 			}
 		}
 		if cost += costProcess + n*costFile; cost > limit {
@@ -140,21 +154,34 @@ func filesOf(dir string) int64 {
 	return st.Size
 }
 
-// ofThread returns where the files are of a process whose first thread has ended,
-// and how many.
-func ofThread(tasks string) (dir string, n int64) {
+// ofThreads returns where the files are of a process whose first thread has ended,
+// and how many: threads may have files of their own.
+func ofThreads(pid int32, tasks string) (list []fileDir, n int64) {
 	var st unix.Stat_t
 	if unix.Stat(tasks, &st) != nil || st.Nlink <= 3 {
-		return "", 0 // one thread
+		return nil, 0 // one thread
 	}
 	threads, _ := os.ReadDir(tasks)
+	before := 0
 	for _, t := range threads {
-		dir = tasks + t.Name() + "/fd"
-		if n = filesOf(dir); n > 0 {
-			return dir, n
+		tid, err := strconv.Atoi(t.Name())
+		if err != nil || before != 0 && sameFiles(before, tid) {
+			continue
+		}
+		dir := tasks + t.Name() + "/fd"
+		if files := filesOf(dir); files > 0 {
+			list = append(list, fileDir{pid, dir, "../../../comm"})
+			before, n = tid, n+files
 		}
 	}
-	return "", 0
+	return list, n
+}
+
+// sameFiles reports whether two threads are known to share their open files.
+func sameFiles(a, b int) bool {
+	const files = 2 // KCMP_FILES of linux/kcmp.h
+	order, _, errno := unix.Syscall6(unix.SYS_KCMP, uintptr(a), uintptr(b), files, 0, 0, 0)
+	return errno == 0 && order == 0
 }
 
 // processes lists the processes that /proc shows.
@@ -252,7 +279,7 @@ func (s *scanner) process(p fileDir) {
 		}
 		if len(s.files) > before {
 			// by way of the directory: the number may be another process's by now
-			s.holders = append(s.holders, holder{process{pid, commIn(dir)}, before, len(s.files)})
+			s.holders = append(s.holders, holder{process{pid, commIn(dir, p.comm)}, before, len(s.files)})
 		}
 	}()
 	for {
@@ -308,9 +335,9 @@ func decimal(b []byte) (n uint32) {
 	return n
 }
 
-// commIn reads the name of the process whose directory of files is dir.
-func commIn(dir int) string {
-	fd, err := unix.Openat(dir, "../comm", unix.O_RDONLY|unix.O_CLOEXEC, 0)
+// commIn reads the name of a process, which is at comm from its directory of files.
+func commIn(dir int, comm string) string {
+	fd, err := unix.Openat(dir, comm, unix.O_RDONLY|unix.O_CLOEXEC, 0)
 	if err != nil {
 		return ""
 	}

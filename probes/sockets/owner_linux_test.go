@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"unsafe"
 
 	"golang.org/x/sys/unix"
 
@@ -35,7 +36,20 @@ func init() {
 		}
 		var st unix.Stat_t
 		_ = unix.Fstat(fd, &st)
-		fmt.Println(st.Ino)
+		inodes := make(chan uint64)
+		for _, flags := range []int{0, unix.CLONE_FILES} {
+			go func() { // a name of its own, and files of its own
+				runtime.LockOSThread()
+				_ = unix.Prctl(unix.PR_SET_NAME, uintptr(unsafe.Pointer(&[]byte("thread\x00")[0])), 0, 0, 0)
+				_ = unix.Unshare(flags)
+				if fd, err := unix.Socket(unix.AF_UNIX, unix.SOCK_DGRAM, 0); err == nil {
+					_ = unix.Fstat(fd, &st)
+				}
+				inodes <- st.Ino
+				select {}
+			}()
+			fmt.Println(st.Ino, <-inodes)
+		}
 		_, _ = os.Stdin.Read(make([]byte, 1))
 		os.Exit(0)
 	}()
@@ -62,15 +76,32 @@ func TestLeaderGone(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer func() { in.Close(); _ = child.Wait() }()
-	var inode uint32
-	if _, err := fmt.Fscan(out, &inode); err != nil {
+	var inodes [4]uint32
+	if _, err := fmt.Fscan(out, &inodes[0], &inodes[1], &inodes[2], &inodes[3]); err != nil {
 		t.Fatal(err)
 	}
-	o := &Owners{}
+	name := processName(int32(child.Process.Pid))
+	w := &Wanted{All: true}
 	list, _ := fileDirs(processes(), math.MaxInt64)
-	o.look(list, &Wanted{All: true})
-	if got := o.Append(nil, inode); len(got) != 1 || got[0].PID != child.Process.Pid {
-		t.Errorf("%+v, want process %d", got, child.Process.Pid)
+	walked, iterated := &Owners{}, &Owners{}
+	walked.look(list, w)
+	sources := []*Owners{walked}
+	if capability.Effective(capability.SysAdmin) {
+		if err := iterated.iterate(w); err != nil {
+			t.Fatal(err)
+		}
+		sources = append(sources, iterated)
+	}
+	for _, o := range sources {
+		for _, inode := range inodes {
+			if got := o.Append(nil, inode); len(got) == 0 || got[0].PID != child.Process.Pid || got[0].Name != name {
+				t.Errorf("%v, %d: %+v, want process %d, %s", o.From, inode, got, child.Process.Pid, name)
+			}
+		}
+	}
+	// Tables that threads share are read once.
+	if dirs := slices.DeleteFunc(list, func(d fileDir) bool { return d.pid != int32(child.Process.Pid) }); len(dirs) > 3 {
+		t.Errorf("%d directories of two tables", len(dirs))
 	}
 }
 

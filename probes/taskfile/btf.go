@@ -8,8 +8,8 @@ import (
 // layout is what the program has to know of the kernel's types: where fields are,
 // in bytes, and the number of the iterator's function.
 type layout struct {
-	tgid, comm, inode, ino int16
-	iterator               uint32
+	pid, tgid, comm, inode, ino int16
+	iterator                    uint32
 }
 
 // Kinds of types (Documentation/bpf/btf.rst in the kernel).
@@ -212,7 +212,7 @@ func readLayout(btf []byte) (l layout, err error) {
 		of   *found
 		name string
 		off  *int16
-	}{{task, "tgid", &l.tgid}, {task, "comm", &l.comm}, {file, "f_inode", &l.inode}, {inode, "i_ino", &l.ino}} {
+	}{{task, "pid", &l.pid}, {task, "tgid", &l.tgid}, {task, "comm", &l.comm}, {file, "f_inode", &l.inode}, {inode, "i_ino", &l.ino}} {
 		if *f.off, err = t.offset(f.of, f.name); err != nil {
 			return l, err
 		}

@@ -80,7 +80,7 @@ func sample() *builder {
 	b.add("bpf_iter_task_file", 7<<24)                                                                          // 13, declared only
 	b.structure("", btfUnion, false, field{"x", 1, 0}, field{"comm", 3, 64})                                    // 14
 	b.structure("", btfStruct, true, field{"y", 1, 8 << 24}, field{"", 14, 128}, field{"tgid", 1, 32<<24 | 32}) // 15
-	b.structure("task_struct", btfStruct, true, field{"a", 1, 0}, field{"", 1, 0}, field{"", 15, 64})           // 16
+	b.structure("task_struct", btfStruct, true, field{"pid", 1, 0}, field{"", 1, 0}, field{"", 15, 64})         // 16
 	b.structure("file", btfStruct, false, field{"f_inode", 2, 32 * 8})                                          // 17
 	b.structure("inode", btfStruct, false, field{"i_mode", 1, 0}, field{"i_ino", 1, 64 * 8})                    // 18
 	b.add("bpf_iter_task_file", btfFunc<<24|1)                                                                  // 19
@@ -92,7 +92,7 @@ func TestLayout(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if want := (layout{tgid: 12, comm: 32, inode: 32, ino: 64, iterator: 19}); got != want {
+	if want := (layout{pid: 0, tgid: 12, comm: 32, inode: 32, ino: 64, iterator: 19}); got != want {
 		t.Errorf("%+v, want %+v", got, want)
 	}
 }
@@ -105,7 +105,7 @@ func TestLayoutErrors(t *testing.T) {
 			t.Fatalf("the first %d of %d bytes are enough", n, len(whole))
 		}
 	}
-	for _, name := range []string{"task_struct", "tgid", "comm", "file", "f_inode", "inode", "i_ino", "bpf_iter_task_file"} {
+	for _, name := range []string{"task_struct", "pid", "tgid", "comm", "file", "f_inode", "inode", "i_ino", "bpf_iter_task_file"} {
 		b := []byte(strings.ReplaceAll(string(whole), "\x00"+name+"\x00", "\x00"+strings.Repeat("z", len(name))+"\x00"))
 		if _, err := readLayout(b); !errors.Is(err, ErrNotSupported) {
 			t.Errorf("without %s: %v", name, err)

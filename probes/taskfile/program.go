@@ -17,7 +17,6 @@ const (
 	opStore32 = 0x63
 	opLoad64  = 0x79
 	opStore64 = 0x7b
-	opZero32  = 0x62 // store an immediate
 	opJumpEq  = 0x15 // with an immediate
 	opMove    = 0xbf
 	opMoveImm = 0xb7
@@ -61,7 +60,8 @@ func program(l layout) []instruction {
 		op(opLoad64, r1, r8, l.inode, 0),
 		op(opLoad64, r1, r1, l.ino, 0),
 		op(opStore32, r10, r1, field(unsafe.Offsetof(s.Inode)), 0),
-		op(opZero32, r10, 0, field(unsafe.Offsetof(s.Inode))+4, 0), // the verifier wants all of the record written
+		op(opLoad32, r1, r7, l.pid, 0),
+		op(opStore32, r10, r1, field(unsafe.Offsetof(s.TID)), 0),
 		op(opLoad64, r1, r7, l.comm, 0),
 		op(opStore64, r10, r1, field(unsafe.Offsetof(s.comm)), 0),
 		op(opLoad64, r1, r7, l.comm+8, 0),

@@ -23,8 +23,10 @@ type Socket struct {
 	PID   int32
 	FD    uint32
 	Inode uint32
-	_     uint32
-	comm  [16]byte
+	// TID is the thread that has the file: PID if it is the one that the process
+	// began with.
+	TID  int32
+	comm [16]byte
 }
 
 // Comm is what the thread that has the file calls itself: any bytes, at most 15.
