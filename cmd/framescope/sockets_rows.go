@@ -175,6 +175,9 @@ func openNamespaces(name string, notes *[]string) (all []*sockets.Lister, done f
 		return all, done, err
 	}
 	list, hidden := sockets.Namespaces()
+	if len(list) > 0 && list[0].Path == "" {
+		*notes = append(*notes, "/proc is not there: network namespaces other than this one may be missing")
+	}
 	if hidden > 0 {
 		*notes = append(*notes, output.Count(hidden, "process", "processes")+" could not be asked for the namespace: there may be more"+sudoShows())
 	}
@@ -256,6 +259,14 @@ func (f *socketsFlags) say() {
 // noOwner says why a socket may have no process.
 func noOwner(o *sockets.Owners) string {
 	switch {
+	case o.Hidden > 0 && os.Geteuid() == 0:
+		has := "they have"
+		if o.Hidden == 1 {
+			has = "it has"
+		}
+		return output.Count(o.Hidden, "process", "processes") + " may not be looked into: " + has + " more capabilities"
+	case o.NoProc:
+		return "/proc is not there"
 	case o.Hidden > 0:
 		return output.Count(o.Hidden, "process of another user", "processes of other users") + " may not be looked into" + sudoShows()
 	case o.Partial:

@@ -18,7 +18,8 @@ var namespaceDirs = []string{netns.Dir, "/run/docker/netns"}
 
 // Namespaces returns the network namespaces of the system, that of the caller
 // first: those that have a name or are mounted, and those that a process is in.
-// What only an open file keeps alive is not found. hidden is how many processes
+// What only an open file keeps alive is not found; without /proc the first one has
+// no path, and of the others only those that have a name are found. hidden is how many processes
 // could not be asked.
 func Namespaces() (all []Namespace, hidden int) {
 	seen := map[uint64]int{}
@@ -44,7 +45,9 @@ func Namespaces() (all []Namespace, hidden int) {
 		all = append(all, Namespace{name, path, id})
 		return true
 	}
-	add("here", "/proc/self/ns/net")
+	if !add("here", "/proc/self/ns/net") {
+		all = append(all, Namespace{Name: "here"})
+	}
 	for _, dir := range namespaceDirs {
 		names, _ := os.ReadDir(dir)
 		for _, n := range names {

@@ -27,6 +27,8 @@ type Owners struct {
 	// Partial tells that /proc does not show every process: it is mounted with
 	// hidepid, or is that of a container.
 	Partial bool
+	// NoProc tells that there is no /proc, and so no owner was found.
+	NoProc bool
 	// From is who was asked.
 	From OwnerSource
 }

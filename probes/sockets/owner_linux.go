@@ -40,6 +40,7 @@ func FindOwners(w *Wanted) *Owners {
 		more, _ := fileDirs(rest, math.MaxInt64)
 		list = append(list, more...)
 	}
+	o.NoProc = len(all) == 0 // it would show this process
 	o.Partial = !slices.Contains(all, 1) || inContainer()
 	o.look(list, w)
 	return o
