@@ -17,11 +17,16 @@ func cgroupID(path string) (uint64, error) {
 	if root == "" {
 		return 0, fmt.Errorf("no file system of cgroup version 2 is mounted")
 	}
-	if !strings.HasPrefix(path, root) {
-		path = filepath.Join(root, path)
+	full := filepath.Clean(path)
+	below := func() bool { return full == root || strings.HasPrefix(full, root+"/") }
+	if !below() {
+		full = filepath.Join(root, path)
 	}
-	st, err := os.Stat(path)
-	if err != nil {
+	if !below() {
+		return 0, fmt.Errorf("%q is outside of %s", path, root)
+	}
+	st, err := os.Stat(full)
+	if err != nil || !st.IsDir() {
 		return 0, fmt.Errorf("there is no cgroup %q", path)
 	}
 	ino, ok := inodeOf(st)

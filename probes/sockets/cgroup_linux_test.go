@@ -4,6 +4,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 )
@@ -29,6 +30,18 @@ func TestCgroups(t *testing.T) {
 		return id
 	}
 	first := start("a.service")
+	for path, want := range map[string]string{
+		"..": "outside", "../..": "outside", "/../../../etc": "outside", dir + "/../..": "no cgroup", "cgroup.controllers": "no cgroup", "zz": "no cgroup",
+	} {
+		if id, err := cgroupID(path); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%q: %d, %v, want %s", path, id, err, want)
+		}
+	}
+	for _, path := range []string{"/a.service", "b/../a.service", dir + "/a.service"} {
+		if id, err := cgroupID(path); id != first || err != nil {
+			t.Errorf("%q: %d, %v", path, id, err)
+		}
+	}
 	var c Cgroups
 	if path, name := c.Path(first), c.Name(first); path != "/a.service" || name != "a.service" {
 		t.Errorf("%q is called %q", path, name)
