@@ -1,7 +1,6 @@
 package sockets
 
 import (
-	"bufio"
 	"os"
 	"strconv"
 	"strings"
@@ -21,8 +20,8 @@ var systemServices = sync.OnceValue(func() *services {
 		return s
 	}
 	defer f.Close()
-	for sc := bufio.NewScanner(f); sc.Scan(); {
-		line, _, _ := strings.Cut(sc.Text(), "#")
+	for line := range lines(f) {
+		line, _, _ = strings.Cut(line, "#")
 		f := strings.Fields(line)
 		if len(f) < 2 {
 			continue

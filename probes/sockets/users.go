@@ -1,7 +1,6 @@
 package sockets
 
 import (
-	"bufio"
 	"os"
 	"strconv"
 	"strings"
@@ -15,8 +14,8 @@ var systemUsers = sync.OnceValue(func() map[uint32]string {
 		return users
 	}
 	defer f.Close()
-	for s := bufio.NewScanner(f); s.Scan(); {
-		f := strings.Split(s.Text(), ":")
+	for line := range lines(f) {
+		f := strings.Split(line, ":")
 		if len(f) < 3 {
 			continue
 		}
