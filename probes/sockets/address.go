@@ -63,6 +63,11 @@ func parseHost(s string, lookup func(string) ([]net.IP, error)) (h host, err err
 	if addr == "" || addr == "*" || addr == "any" || addr == "all" || addr == "default" {
 		return h, nil
 	}
+	if a, err := netip.ParseAddr(addr); err == nil {
+		if _, err := strconv.ParseUint(a.Zone(), 10, 32); err != nil {
+			h.dev = a.Zone() // there has to be one of this name
+		}
+	}
 	h.prefixes, err = parsePrefixes(addr, lookup)
 	return h, err
 }

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"io"
 	"iter"
+	"strings"
 )
 
 // lines walks over the lines of a file of the system, such as /etc/passwd. One that
@@ -17,7 +18,7 @@ func lines(r io.Reader) iter.Seq[string] {
 				long = true
 				continue
 			}
-			if !long && len(line) > 0 && !yield(string(line)) || err != nil {
+			if !long && len(line) > 0 && !yield(strings.TrimSuffix(string(line), "\n")) || err != nil {
 				return
 			}
 			long = false

@@ -11,9 +11,9 @@ func TestLines(t *testing.T) {
 	long := strings.Repeat("x", 200<<10)
 	for in, want := range map[string][]string{
 		"":                                    nil,
-		"a\nb":                                {"a\n", "b"},
-		"a\n" + long + "\nb\n":                {"a\n", "b\n"},
-		long + "\n\n" + long + "\nc\n" + long: {"\n", "c\n"},
+		"a\nb":                                {"a", "b"},
+		"a\n" + long + "\nb\n":                {"a", "b"},
+		long + "\n\n" + long + "\nc\n" + long: {"", "c"},
 	} {
 		if got := slices.Collect(lines(strings.NewReader(in))); !slices.Equal(got, want) {
 			t.Errorf("%.20q: %.200q, want %q", in, got, want)

@@ -133,12 +133,18 @@ func TestInterface(t *testing.T) {
 	if n != 1 {
 		t.Errorf("%d sockets", n)
 	}
-	if e, err = Parse("dev = nosuchif"); err != nil {
-		t.Fatal(err)
-	}
-	for _, err := range l.Rows(Query{Kinds: []Kind{UDP}, Filter: e}) {
-		if err == nil || !strings.Contains(err.Error(), `there is no interface "nosuchif"`) {
-			t.Errorf("%v", err)
+	for _, expr := range []string{"dev = nosuchif", "src [fe80::1%nosuchif]:99", "dst fe80::1%nosuchif"} {
+		e, err = Parse(expr)
+		s.Must(err)
+		n := 0
+		for _, err := range l.Rows(Query{Kinds: []Kind{UDP}, Filter: e}) {
+			n++
+			if err == nil || !strings.Contains(err.Error(), `there is no interface "nosuchif"`) {
+				t.Errorf("%s: %v", expr, err)
+			}
+		}
+		if n == 0 {
+			t.Errorf("%s: no error", expr)
 		}
 	}
 }
