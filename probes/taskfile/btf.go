@@ -42,7 +42,7 @@ var (
 type types struct {
 	section []byte // types one after the other, the first has the number 1
 	strings []byte
-	looks   int // at all types, for structures without names
+	looked  int // bytes of section, for structures without names
 }
 
 // A btfError says what is wrong with the kernel's types.
@@ -134,14 +134,12 @@ func (t *types) head(at int) (name, info uint32, body, next int) {
 
 // composite returns the structure or the union that has a number.
 func (t *types) composite(id uint32) (f found, ok bool) {
-	if t.looks++; t.looks > maxLooks {
-		return f, false
-	}
-	for at := 0; at < len(t.section); id-- {
+	for at := 0; at < len(t.section) && t.looked < maxLooked; id-- {
 		_, info, body, next := t.head(at)
 		if next == 0 || id == 0 {
 			return f, false
 		}
+		t.looked += next - at
 		if id == 1 {
 			f.kind, f.bits, f.body = info>>24&0x1f, info>>31 == 1, t.section[body:next]
 			return f, f.kind == btfStruct || f.kind == btfUnion
@@ -151,11 +149,11 @@ func (t *types) composite(id uint32) (f found, ok bool) {
 	return f, false
 }
 
-// maxNested bounds structures without names within each other, and maxLooks how
-// often all types are looked at for them.
+// maxNested bounds structures without names within each other, and maxLooked how
+// many bytes of types are looked at for them.
 const (
 	maxNested = 4
-	maxLooks  = 64
+	maxLooked = 128 << 20
 )
 
 // offset returns where a field is in a structure, in bytes. It may be in a
