@@ -180,13 +180,22 @@ func readSaved(name string) (s snapshot, recs []socketRecord, err error) {
 		return s, nil, err
 	}
 	defer file.Close()
-	d := json.NewDecoder(bufio.NewReaderSize(file, 64<<10))
+	const longest = 1 << 20 // of the first line
+	b := bufio.NewReaderSize(file, longest)
 	bad := func(err error) error {
 		return hinted{fmt.Errorf("%s: it is not a file of --save: %w", name, err), "make one with: framescope sockets --save " + shellQuote(name)}
 	}
-	if err := d.Decode(&s); err != nil {
+	line, err := b.ReadSlice('\n')
+	switch {
+	case errors.Is(err, bufio.ErrBufferFull):
+		return s, nil, bad(errors.New("its first line is longer than 1 MiB"))
+	case err != nil && (!errors.Is(err, io.EOF) || len(line) == 0):
 		return s, nil, bad(err)
 	}
+	if err := json.Unmarshal(line, &s); err != nil {
+		return s, nil, bad(err)
+	}
+	d := json.NewDecoder(b)
 	if s.Type != "sockets" {
 		return s, nil, bad(fmt.Errorf("the type of its first line is %q", s.Type))
 	}
