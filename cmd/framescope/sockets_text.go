@@ -196,15 +196,17 @@ func stateName(r *sockets.Row) string {
 	return r.State.String()
 }
 
+// shownOwners is how many processes are named of a socket.
+const shownOwners = 4
+
 // appendOwners appends who holds a socket: "python3 4711, 4712".
 func appendOwners(dst []byte, r *sockets.Row) []byte {
-	const shown = 4
 	if len(r.Owners) == 0 {
 		return append(dst, '-')
 	}
 	for i, o := range r.Owners {
-		if i == shown {
-			return strconv.AppendInt(append(dst, " and "...), int64(len(r.Owners)-shown), 10)
+		if i == shownOwners {
+			return strconv.AppendInt(append(dst, " and "...), int64(len(r.Owners)-shownOwners), 10)
 		}
 		if i > 0 {
 			dst = append(dst, ", "...)

@@ -276,9 +276,6 @@ func (w *watch) say(event, from string, fields []byte) error {
 	return err
 }
 
-// shownOwners is how many processes an event names.
-const shownOwners = 4
-
 // inWords is an event as people read it. What it is of may come from a file.
 func inWords(event, from string, r *socketRecord) string {
 	b := fmt.Appendf(nil, "%-7s %s ", event, output.Visible(r.Network.Transport))
