@@ -113,7 +113,9 @@ func (c *compiler) field(f *field, n *node, where part, first bool) error {
 
 // inDigits reports whether a constant was written in decimal digits: then it is
 // shown so.
-func inDigits(n *node) bool { return n != nil && !n.quoted && strings.Trim(n.text, "0123456789_KMG") == "" }
+func inDigits(n *node) bool {
+	return n != nil && !n.quoted && strings.Trim(n.text, "0123456789_KMG") == ""
+}
 
 // numeric reports whether the field has a value that is a number.
 func (f *field) numeric() bool {

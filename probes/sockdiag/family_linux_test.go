@@ -107,7 +107,7 @@ func TestUnix(t *testing.T) {
 		var st unix.Stat_t
 		if ok {
 			must(t, unix.Stat(w.name, &st))
-			if inode != uint32(st.Ino) || dev != unix.Major(uint64(st.Dev))<<20|unix.Minor(uint64(st.Dev)) {
+			if inode != uint32(st.Ino) || dev != unix.Major(st.Dev)<<20|unix.Minor(st.Dev) {
 				t.Errorf("%s: inode %d dev %#x, want %d %#x", w.name, inode, dev, st.Ino, st.Dev)
 			}
 		}
