@@ -302,7 +302,7 @@ func inWords(event, from string, r *socketRecord) string {
 	}
 	for i, p := range r.Process[:min(len(r.Process), shownOwners)] {
 		if i == 0 {
-			b = append(append(b, "  "...), output.Visible(p.Name)...)
+			b = append(append(b, "  "...), processName(p.Name)...)
 		}
 		b = fmt.Appendf(b, " %d", p.PID)
 	}
