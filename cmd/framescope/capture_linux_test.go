@@ -116,24 +116,8 @@ func TestLive(t *testing.T) {
 				t.Fatalf("%v: %s\n%s", err, text, words)
 			}
 			file := filepath.Join(out, "live.pcapng")
-			decoded, err := exec.Command(filepath.Join(dir, "framescope"), "decode", "-o", "jsonl", "--payload", "sha256", "--select", "all", file).Output()
-			if err != nil {
-				t.Fatal(err)
-			}
-			live, err := os.ReadFile(filepath.Join(out, "live.jsonl"))
-			if err != nil {
-				t.Fatal(err)
-			}
-			got, want := records(t, live), records(t, decoded)
-			if !slices.Equal(got, want) {
-				for i := range min(len(got), len(want)) {
-					if got[i] != want[i] {
-						t.Errorf("live: %s\nfile: %s", got[i], want[i])
-						break
-					}
-				}
-				t.Errorf("%d records live, %d of the file", len(got), len(want))
-			}
+			live, got := sameLive(t, filepath.Join(out, "live.jsonl"),
+				exec.Command(filepath.Join(dir, "framescope"), "decode", "-o", "jsonl", "--payload", "sha256", "--select", "all", file))
 			sum := summaryOf(t, live)
 			for name, want := range map[string]float64{
 				"connections": 6, "ws_sessions": 5, "ws_failed": 1, "missing_bytes": 0, "undecoded_bytes": 0, "dropped_packets": 0,
@@ -153,6 +137,31 @@ func TestLive(t *testing.T) {
 			tshark(t, file, int(sum["packets"].(float64)))
 		})
 	}
+}
+
+// sameLive compares what was printed live, which a file has, with what a command
+// prints of the packets that were written.
+func sameLive(t *testing.T, printed string, decode *exec.Cmd) (live []byte, got []string) {
+	t.Helper()
+	decoded, err := decode.Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if live, err = os.ReadFile(printed); err != nil {
+		t.Fatal(err)
+	}
+	got = records(t, live)
+	want := records(t, decoded)
+	if !slices.Equal(got, want) {
+		for i := range min(len(got), len(want)) {
+			if got[i] != want[i] {
+				t.Errorf("live: %s\nfile: %s", got[i], want[i])
+				break
+			}
+		}
+		t.Errorf("%d records live, %d of the file", len(got), len(want))
+	}
+	return live, got
 }
 
 // summaryOf returns the summary among JSON lines.

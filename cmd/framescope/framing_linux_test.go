@@ -58,18 +58,7 @@ func TestLiveFramings(t *testing.T) {
 			}
 			decode := exec.Command(exe, slices.Concat([]string{"decode", "-o", "jsonl", "--select", "all"}, framings, []string{filepath.Join(out, "live.pcapng")})...)
 			decode.Dir = work
-			decoded, err := decode.Output()
-			if err != nil {
-				t.Fatal(err)
-			}
-			live, err := os.ReadFile(filepath.Join(out, "live.jsonl"))
-			if err != nil {
-				t.Fatal(err)
-			}
-			got, want := records(t, live), records(t, decoded)
-			if !slices.Equal(got, want) {
-				t.Errorf("live:\n%s\nfile:\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
-			}
+			live, _ := sameLive(t, filepath.Join(out, "live.jsonl"), decode)
 			checkFramings(t, live)
 		})
 	}

@@ -11,9 +11,10 @@ import (
 func TestReadSaved(t *testing.T) {
 	name := filepath.Join(t.TempDir(), "saved")
 	for in, want := range map[string]string{
-		`{"type":"sockets"}` + "\n": "",
-		`{"type":"sockets"}`:        "",
-		"":                          "EOF",
+		`{"schema":"1.0","type":"sockets"}` + "\n": "",
+		`{"schema":"1.7","type":"sockets"}`:        "",
+		`{"schema":"2.0","type":"sockets"}`:        "not 1",
+		"":                                         "EOF",
 		`{"type":"sockets","ts":"` + strings.Repeat("x", 2<<20) + "\"}\n": "longer than 1 MiB",
 	} {
 		if err := os.WriteFile(name, []byte(in), 0o600); err != nil {
