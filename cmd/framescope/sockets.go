@@ -62,9 +62,9 @@ or of all: addresses, states, queues, and the processes that hold them.
 
 Without flags it shows TCP, MPTCP, UDP and raw sockets, listeners first, an MPTCP
 connection with its subflows below it, in every state but bound-inactive, which is
-neither listening nor connected; -l shows what listens only, -a also what is bound
-only and, if no kind is named, unix, packet and netlink sockets. With --view ss or
-netstat, sockets that listen are shown with -a or -l only, as these do.
+neither listening nor connected; -l shows what listens only, -a without a kind also
+what is bound only, and unix, packet and netlink sockets. With --view ss or netstat,
+sockets that listen are shown with -a or -l only, as these do.
 
 EXPR is a filter in the grammar of ss(8): state NAME, exclude NAME, src, dst,
 sport, dport, dev, fwmark, cgroup, autobound, with and, or, not and parentheses.

@@ -138,7 +138,7 @@ func (f *socketsFlags) asked() savedQuery {
 	case f.six && !f.four:
 		q.Family = "ipv6"
 	}
-	if f.tcp || f.mptcp || f.udp || f.raw || f.unix || f.packet || f.netlink {
+	if f.namesKinds() {
 		for _, k := range f.kinds() {
 			q.Kinds = append(q.Kinds, k.String())
 		}

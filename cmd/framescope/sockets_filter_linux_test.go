@@ -72,7 +72,7 @@ func TestSocketsFilter(t *testing.T) {
 			t.Errorf("%s: %q, want %q", tt.expr, got, tt.want)
 		}
 	}
-	for _, args := range [][]string{{"-tY", "socket.state == BOUND"}, {"-ta"}, {"state", "bound"}, {"state", "BOUND_INACTIVE"}} {
+	for _, args := range [][]string{{"-tY", "socket.state == BOUND"}, {"-a"}, {"state", "bound"}, {"state", "BOUND_INACTIVE"}} {
 		if out := s.want(0, append([]string{"sockets"}, args...)...); !strings.Contains(out, "BOUND") || !strings.Contains(out, ":9005 ") {
 			t.Errorf("%q: %s", args, out)
 		}

@@ -110,6 +110,11 @@ func (f *socketsFlags) kinds() (kinds []sockets.Kind) {
 	return []sockets.Kind{sockets.TCP, sockets.MPTCP, sockets.UDP, sockets.UDPLite, sockets.Raw}
 }
 
+// namesKinds reports whether flags say which kinds of sockets are wanted.
+func (f *socketsFlags) namesKinds() bool {
+	return f.tcp || f.mptcp || f.udp || f.raw || f.unix || f.packet || f.netlink
+}
+
 // query turns flags into what is asked for.
 func (f *socketsFlags) query() sockets.Query {
 	const (
@@ -138,7 +143,7 @@ func (f *socketsFlags) query() sockets.Query {
 		streams = sockdiag.AllStates &^ (listen | closed)
 		others = sockdiag.AllStates &^ (listen | closed)
 	}
-	if f.expr.NamesBound() || f.match.namesBound() || f.view == "framescope" && f.all {
+	if f.expr.NamesBound() || f.match.namesBound() || f.view == "framescope" && f.all && !f.namesKinds() {
 		streams |= 1 << sockdiag.BoundInactive // which costs a walk of its own
 	}
 	q.States = others

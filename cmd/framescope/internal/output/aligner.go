@@ -34,7 +34,7 @@ type Aligner struct {
 }
 
 // NewAligner returns an Aligner of columns with these heads. right says which of
-// them end at the same place, instead of beginning there.
+// them end at the same place, instead of beginning there: those of numbers.
 func NewAligner(w io.Writer, heads []string, right []bool) *Aligner {
 	a := &Aligner{w: bufio.NewWriterSize(w, 64<<10), heads: heads, right: right, Gap: columnGap, widths: make([]int, len(heads)), lines: map[int][]byte{}}
 	for i, h := range heads {
@@ -117,8 +117,11 @@ func (a *Aligner) pad(dst, cell []byte, column int) []byte {
 	if column > 0 {
 		dst = append(dst, a.Gap...)
 	}
-	if column < len(a.heads)-1 || a.right[column] {
-		return AppendPadded(dst, cell, a.widths[column], a.right[column])
+	switch {
+	case a.right[column]: // numbers: a column for each byte
+		return append(spaces(dst, a.widths[column]-len(cell)), cell...)
+	case column < len(a.heads)-1:
+		return AppendPadded(dst, cell, a.widths[column], false)
 	}
 	// Nothing stands behind the last: no blanks at the end of a line.
 	dst = append(dst, cell...)
