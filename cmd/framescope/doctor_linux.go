@@ -55,7 +55,7 @@ func diagnoseCapture() diagnosis {
 		return d
 	}
 	defer s.Close()
-	d.Found = fmt.Sprintf("a ring of %s on lo, opened in %v", output.Bytes(s.Buffer()), time.Since(begin).Round(time.Millisecond))
+	d.Found = fmt.Sprintf("a ring of %s on lo, opened in %d ms", output.Bytes(s.Buffer()), time.Since(begin).Milliseconds())
 	if s.Buffer() < ring.DefaultBuffer {
 		d.State = "limited"
 		d.Fix = []string{"the kernel has not enough memory in one piece: echo 1 | sudo tee /proc/sys/vm/compact_memory"}

@@ -50,16 +50,7 @@ func (o *Options) appendDeclared(dst []byte, d *Declared) []byte {
 		dst = append(dst, `"},`...)
 	}
 	if o.Payload >= 0 {
-		o.cut = false
-		if d.Payload != nil {
-			dst = o.appendPayload(dst, `"payload"`, d.Payload, d.Text)
-		}
-		if d.More || o.cut {
-			dst = append(dst, `"payload_more":true,`...)
-		}
-	}
-	if d.Issues.Empty() {
-		return append(dst, `"issues":[]}}`...)
+		dst = o.appendShown(dst, d.Payload, d.Text, d.More)
 	}
 	return appendIssues(dst, &d.Issues)
 }

@@ -101,7 +101,7 @@ var summaryFields = []Field{
 		len: left,
 		Sub: []Field{
 			{
-				Name: "summary.not_looked_into.protocol", Kind: KindString, Many: true, Doc: "The protocol, named as in `network.protocol` of packets.", len: left,
+				Name: "summary.not_looked_into.protocol", Kind: KindString, Many: true, Doc: "The protocol, named as in `packet.protocol`.", len: left,
 				str: func(r Record, i int) (string, bool) { return r.(*Summary).Left[i].Protocol, true },
 			},
 			{

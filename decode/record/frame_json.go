@@ -87,22 +87,28 @@ func (o *Options) appendFrame(dst []byte, f *Frame) []byte {
 	}
 	dst = append(dst, ',')
 	if show {
-		o.cut = false
-		if f.Payload != nil {
-			dst = o.appendPayload(dst, `"payload"`, f.Payload, f.Text)
-		}
-		if f.More || o.cut {
-			dst = append(dst, `"payload_more":true,`...)
-		}
-	}
-	if f.Issues.Empty() {
-		return append(dst, `"issues":[]}}`...)
+		dst = o.appendShown(dst, f.Payload, f.Text, f.More)
 	}
 	return appendIssues(dst, &f.Issues)
 }
 
-// appendIssues appends the issues of a frame, of which there are some, and ends it.
+// appendShown appends what is shown of a payload, and whether there is more.
+func (o *Options) appendShown(dst, payload []byte, text, more bool) []byte {
+	o.cut = false
+	if payload != nil {
+		dst = o.appendPayload(dst, `"payload"`, payload, text)
+	}
+	if more || o.cut {
+		dst = append(dst, `"payload_more":true,`...)
+	}
+	return dst
+}
+
+// appendIssues appends the issues of a frame, and ends it.
 func appendIssues(dst []byte, all *finding.Set) []byte {
+	if all.Empty() {
+		return append(dst, `"issues":[]}}`...)
+	}
 	dst = append(dst, `"issues":[`...)
 	for id := range all.All() {
 		dst = append(append(append(dst, '"'), id.String()...), `",`...)

@@ -3,6 +3,7 @@ package sockets
 import (
 	"net/netip"
 	"path"
+	"slices"
 	"strings"
 
 	"framescope/probes/sockdiag"
@@ -231,26 +232,15 @@ func InStates(s sockdiag.States) *Expr { return &Expr{op: opState, set: s} }
 // NamesBound reports whether e asks for the state BoundInactive, and does not only
 // fail to exclude it.
 func (e *Expr) NamesBound() bool {
-	if e == nil {
-		return false
-	}
-	for _, s := range e.sub {
-		if s.NamesBound() {
-			return true
-		}
-	}
-	return e.op == opState && e.set.Has(sockdiag.BoundInactive) && e.set>>(sockdiag.BoundInactive+1) == 0
+	return e.any(func(e *Expr) bool {
+		return e.op == opState && e.set.Has(sockdiag.BoundInactive) && e.set>>(sockdiag.BoundInactive+1) == 0
+	})
 }
 
 // NamesState reports whether e speaks of states.
-func (e *Expr) NamesState() bool {
-	if e == nil {
-		return false
-	}
-	for _, s := range e.sub {
-		if s.NamesState() {
-			return true
-		}
-	}
-	return e.op == opState
+func (e *Expr) NamesState() bool { return e.any(func(e *Expr) bool { return e.op == opState }) }
+
+// any reports whether e or an expression in it is such.
+func (e *Expr) any(is func(*Expr) bool) bool {
+	return e != nil && (is(e) || slices.ContainsFunc(e.sub, func(s *Expr) bool { return s.any(is) }))
 }
